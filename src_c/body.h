@@ -1,0 +1,75 @@
+/* The kernels of one SIMD target for one REAL. Included twice by each file of targets/, with TARGET_NAME and
+ * REAL_BITS defined and the target's simd header before it; ends with the table. */
+#include <math.h>
+#include <string.h>
+
+#include "fastrnn.h"
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+#define CAT3_(a, b, c) a##b##c
+#define CAT3(a, b, c) CAT3_(a, b, c)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+
+#if REAL_BITS == 32
+#define REAL float
+#define V(op) f32_##op
+#define M(name) m32_##name
+#define LANES F32_LANES
+#else
+#define REAL double
+#define V(op) f64_##op
+#define M(name) m64_##name
+#define LANES F64_LANES
+#endif
+
+#ifndef INLINE
+#define INLINE static inline __attribute__((always_inline))
+#endif
+
+#include "vmath.h"
+
+#include "tile.h"
+
+#include "product.h"
+
+#include "cells/step.h"
+
+#include "cells/rnn.h"
+
+#include "cells/lstm.h"
+
+#include "cells/gru.h"
+
+#include "sweeps.h"
+
+extern const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS));
+const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS)) = {
+    .target = TEXT(TARGET_NAME),
+    .itemsize = sizeof(REAL),
+    .lanes = LANES,
+    .unit_vectors = {0, UNIT_VECTORS(1), UNIT_VECTORS(2), UNIT_VECTORS(3), UNIT_VECTORS(4)},
+    .pack = M(pack),
+    .product = M(product),
+    .pack_rows = M(pack_rows),
+    .outer = M(outer),
+    .dot_columns = M(dot_columns),
+    .forward = {M(rnn_forward), M(lstm_forward), M(gru_forward), M(gru_reset_forward), M(gru_before_forward)},
+    .backward = {M(rnn_backward), M(lstm_backward), M(gru_backward), M(gru_reset_backward), M(gru_before_backward)},
+    .map = M(map_flat),
+    .multiply = M(multiply),
+    .add = M(add),
+    .add_product = M(add_product),
+    .scale = M(scale),
+    .sum_of_squares = M(sum_of_squares),
+    .adam = M(adam),
+    .softmax_cross_entropy = M(softmax_cross_entropy),
+    .fma_burn = M(fma_burn),
+};
+
+#undef REAL
+#undef V
+#undef M
+#undef LANES
+#undef REAL_BITS

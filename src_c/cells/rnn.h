@@ -1,0 +1,37 @@
+/* Vanilla RNN (Elman 1990): h = act(x W + b + h_prev R). */
+
+INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) *t, const int act) {
+    const M(panel) *panel = &t->panel;
+    for (ptrdiff_t i = 0; i < t->rows; i++) {
+        const ptrdiff_t row = t->first + i;
+        for (int v = 0; v < panel->vectors; v++) {
+            const ptrdiff_t u = panel->unit[v], lanes = panel->lanes[v];
+            const V(vec) x = V(load)(t->sum + (i * panel->vectors + v) * LANES);
+            const V(vec) h = M(act_fused)(act, x);
+            if (s->save) M(put)((REAL *)s->g + row * s->ld_g + u, M(saved)(act, x, h), lanes);
+            M(put_h)(s, row, u, h, lanes);
+        }
+    }
+}
+
+static void M(rnn_gates)(const fr_forward *s, const M(step_tile) *t) {
+    if (s->activation == FR_TANH)
+        M(rnn_gates_of)(s, t, FR_TANH);
+    else
+        M(rnn_gates_of)(s, t, s->activation);
+}
+
+static void M(rnn_forward)(const fr_forward *s) {
+    M(step)(s, 0, NULL, 1, M(rnn_gates));
+}
+
+static void M(rnn_backward)(const fr_backward *s) {
+    for (ptrdiff_t i = 0; i < s->rows; i++) {
+        REAL *g = (REAL *)s->g + i * s->ld_g;
+        for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
+            const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
+            const V(vec) dh = M(get_dh)(s, i, u, lanes);
+            M(put)(g + u, M(times_dact)(s->activation, dh, M(get)(g + u, lanes)), lanes);
+        }
+    }
+}

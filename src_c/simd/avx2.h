@@ -1,0 +1,159 @@
+/* The vector vocabulary on AVX2 + FMA: 8 floats, 4 doubles.
+ *
+ * The same names with the same meaning in every simd/<target>.h; see src_c/README.md. Elementwise
+ * operations give the same bits on every target with a fused multiply-add.
+ */
+#ifndef FASTRNN_SIMD_AVX2_H
+#define FASTRNN_SIMD_AVX2_H
+
+#if !defined(__AVX2__) || !defined(__FMA__)
+#error "simd/avx2.h needs -mavx2 -mfma"
+#endif
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SIMD_INLINE static inline __attribute__((always_inline, unused))
+
+/* ---------------------------------------------------------------- float */
+
+#define F32_LANES 8
+typedef __m256 f32_vec;
+typedef __m256 f32_mask;
+
+SIMD_INLINE f32_vec f32_load(const float *p) { return _mm256_loadu_ps(p); }
+SIMD_INLINE void f32_store(float *p, f32_vec v) { _mm256_storeu_ps(p, v); }
+
+SIMD_INLINE __m256i f32_first(ptrdiff_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* n in 0..LANES. Lanes from n on read as 0; masked lanes touch no memory. */
+SIMD_INLINE f32_vec f32_loadn(const float *p, ptrdiff_t n) {
+    return _mm256_maskload_ps(p, f32_first(n));
+}
+SIMD_INLINE void f32_storen(float *p, f32_vec v, ptrdiff_t n) {
+    _mm256_maskstore_ps(p, f32_first(n), v);
+}
+
+SIMD_INLINE f32_vec f32_set1(float x) { return _mm256_set1_ps(x); }
+SIMD_INLINE f32_vec f32_zero(void) { return _mm256_setzero_ps(); }
+
+SIMD_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return _mm256_add_ps(a, b); }
+SIMD_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b); }
+SIMD_INLINE f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm256_mul_ps(a, b); }
+SIMD_INLINE f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
+SIMD_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm256_fmadd_ps(a, b, c); }
+SIMD_INLINE f32_vec f32_fnma(f32_vec a, f32_vec b, f32_vec c) { return _mm256_fnmadd_ps(a, b, c); }
+SIMD_INLINE f32_vec f32_sqrt(f32_vec a) { return _mm256_sqrt_ps(a); }
+
+/* a < b ? a : b and a > b ? a : b: the second operand where either is NaN, so clamps put the data
+ * second. */
+SIMD_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return _mm256_min_ps(a, b); }
+SIMD_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return _mm256_max_ps(a, b); }
+
+SIMD_INLINE f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+SIMD_INLINE f32_vec f32_neg(f32_vec a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a); }
+SIMD_INLINE f32_vec f32_copysign(f32_vec mag, f32_vec sgn) {
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(sign, mag), _mm256_and_ps(sign, sgn));
+}
+/* copysign for a mag that is not negative: one instruction less. */
+SIMD_INLINE f32_vec f32_with_sign(f32_vec mag, f32_vec sgn) {
+    return _mm256_or_ps(mag, _mm256_and_ps(_mm256_set1_ps(-0.0f), sgn));
+}
+SIMD_INLINE f32_vec f32_round(f32_vec a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0.
+ * NaN in v stays NaN for any n but an infinite one. Adding 1.5 * 2^23 + 127 leaves n + 127 in the
+ * low bits, which a shift turns into the float 2^n. */
+SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) {
+    const __m256 biased = _mm256_add_ps(n, _mm256_set1_ps(12582912.0f + 127.0f));
+    return _mm256_mul_ps(v,
+                         _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(biased), 23)));
+}
+
+/* Comparisons are false where either side is NaN. */
+SIMD_INLINE f32_mask f32_lt(f32_vec a, f32_vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+SIMD_INLINE f32_mask f32_le(f32_vec a, f32_vec b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
+SIMD_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) {
+    return _mm256_blendv_ps(b, a, m);
+}
+
+/* The sum folds the upper half onto the lower half until one lane is left, on every target. */
+SIMD_INLINE float f32_sum(f32_vec v) {
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    q = _mm_add_ss(q, _mm_shuffle_ps(q, q, 1));
+    return _mm_cvtss_f32(q);
+}
+
+/* ---------------------------------------------------------------- double */
+
+#define F64_LANES 4
+typedef __m256d f64_vec;
+typedef __m256d f64_mask;
+
+SIMD_INLINE f64_vec f64_load(const double *p) { return _mm256_loadu_pd(p); }
+SIMD_INLINE void f64_store(double *p, f64_vec v) { _mm256_storeu_pd(p, v); }
+
+SIMD_INLINE __m256i f64_first(ptrdiff_t n) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x((long long)n), _mm256_setr_epi64x(0, 1, 2, 3));
+}
+
+SIMD_INLINE f64_vec f64_loadn(const double *p, ptrdiff_t n) {
+    return _mm256_maskload_pd(p, f64_first(n));
+}
+SIMD_INLINE void f64_storen(double *p, f64_vec v, ptrdiff_t n) {
+    _mm256_maskstore_pd(p, f64_first(n), v);
+}
+
+SIMD_INLINE f64_vec f64_set1(double x) { return _mm256_set1_pd(x); }
+SIMD_INLINE f64_vec f64_zero(void) { return _mm256_setzero_pd(); }
+
+SIMD_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return _mm256_add_pd(a, b); }
+SIMD_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b); }
+SIMD_INLINE f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm256_mul_pd(a, b); }
+SIMD_INLINE f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
+SIMD_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm256_fmadd_pd(a, b, c); }
+SIMD_INLINE f64_vec f64_fnma(f64_vec a, f64_vec b, f64_vec c) { return _mm256_fnmadd_pd(a, b, c); }
+SIMD_INLINE f64_vec f64_sqrt(f64_vec a) { return _mm256_sqrt_pd(a); }
+SIMD_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return _mm256_min_pd(a, b); }
+SIMD_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return _mm256_max_pd(a, b); }
+
+SIMD_INLINE f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+SIMD_INLINE f64_vec f64_neg(f64_vec a) { return _mm256_xor_pd(_mm256_set1_pd(-0.0), a); }
+SIMD_INLINE f64_vec f64_copysign(f64_vec mag, f64_vec sgn) {
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    return _mm256_or_pd(_mm256_andnot_pd(sign, mag), _mm256_and_pd(sign, sgn));
+}
+SIMD_INLINE f64_vec f64_with_sign(f64_vec mag, f64_vec sgn) {
+    return _mm256_or_pd(mag, _mm256_and_pd(_mm256_set1_pd(-0.0), sgn));
+}
+SIMD_INLINE f64_vec f64_round(f64_vec a) {
+    return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* As f32_ldexp, n in -1022..1023, and -1023 gives 0. */
+SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) {
+    const __m256d biased = _mm256_add_pd(n, _mm256_set1_pd(6755399441055744.0 + 1023.0));
+    return _mm256_mul_pd(v,
+                         _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52)));
+}
+
+SIMD_INLINE f64_mask f64_lt(f64_vec a, f64_vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+SIMD_INLINE f64_mask f64_le(f64_vec a, f64_vec b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
+SIMD_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) {
+    return _mm256_blendv_pd(b, a, m);
+}
+
+SIMD_INLINE double f64_sum(f64_vec v) {
+    __m128d q = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    q = _mm_add_sd(q, _mm_unpackhi_pd(q, q));
+    return _mm_cvtsd_f64(q);
+}
+
+#endif

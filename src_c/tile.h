@@ -1,0 +1,166 @@
+/* The register tile: the inner loop of every product.
+ *
+ * A tile is rows x vectors of the result held in registers while k runs. `rows` and `vectors` are constants in each
+ * instance, so that the loops over them unroll and the accumulators live in registers (check a changed tile in the
+ * disassembly: no stack traffic between two fused multiply-adds). Shapes: enough accumulators to hide the latency of
+ * the multiply-add (8 at least), few enough to leave registers for the operands.
+ */
+#ifndef TILE_SHAPES
+#define TILE_SHAPES
+#define UNROLL _Pragma("GCC unroll 16")
+#if defined(__AVX512F__) || defined(__aarch64__) /* 32 registers */
+#define ROWS_1 12
+#define ROWS_2 12
+#define ROWS_3 8
+#define ROWS_4 6
+#define PLAIN_VECTORS 4
+#else /* 16 registers */
+#define ROWS_1 8
+#define ROWS_2 6
+#define ROWS_3 4
+#define ROWS_4 3
+#define PLAIN_VECTORS 2
+#endif
+/* X(vectors, rows) for every instance. */
+#define TILES_UP_TO_3(X, v) X(v, 1) X(v, 2) X(v, 3)
+#define TILES_UP_TO_4(X, v) TILES_UP_TO_3(X, v) X(v, 4)
+#define TILES_UP_TO_6(X, v) TILES_UP_TO_4(X, v) X(v, 5) X(v, 6)
+#define TILES_UP_TO_8(X, v) TILES_UP_TO_6(X, v) X(v, 7) X(v, 8)
+#define TILES_UP_TO_12(X, v) TILES_UP_TO_8(X, v) X(v, 9) X(v, 10) X(v, 11) X(v, 12)
+#define ALL_TILES(X) CAT(TILES_UP_TO_, ROWS_1)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2) CAT(TILES_UP_TO_, ROWS_3)(X, 3) CAT(TILES_UP_TO_, ROWS_4)(X, 4)
+#define RAW_TILES(X) TILES_UP_TO_3(X, 1) X(1, 4) TILES_UP_TO_3(X, 2) X(2, 4) TILES_UP_TO_3(X, 3) X(3, 4) TILES_UP_TO_3(X, 4) X(4, 4)
+static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
+#endif
+
+/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][k] * b[k][v], each (i, v) one vector. */
+typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, const REAL *const *init,
+                        const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
+/* The same with b raw: vector v of row k is b[k * row + at[v]], of which the first n[v] lanes exist. */
+typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row, const ptrdiff_t *at,
+                            const ptrdiff_t *n, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                            const ptrdiff_t *at_c);
+/* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v]. */
+typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t i, const REAL *b, REAL *c, ptrdiff_t ldc,
+                              int add);
+
+INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, const REAL *b,
+                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+    V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
+    const REAL *row[FR_MAX_ROWS];
+    UNROLL for (int i = 0; i < rows; i++) {
+        row[i] = a[i];
+        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
+    }
+    for (ptrdiff_t j = 0; j < k; j++) {
+        if (rows < vectors) { /* the shorter side waits in registers */
+            V(vec) x[FR_MAX_ROWS];
+            UNROLL for (int i = 0; i < rows; i++) x[i] = V(set1)(row[i][j]);
+            UNROLL for (int v = 0; v < vectors; v++) {
+                const V(vec) w = V(load)(b + v * LANES);
+                UNROLL for (int i = 0; i < rows; i++) sum[i][v] = V(fma)(x[i], w, sum[i][v]);
+            }
+        } else {
+            V(vec) w[FR_MAX_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++) {
+                const V(vec) x = V(set1)(row[i][j]);
+                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
+            }
+        }
+        b += vectors * LANES;
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) V(store)(c[i] + at_c[v], sum[i][v]);
+    }
+}
+
+INLINE void M(raw_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, const REAL *b,
+                             ptrdiff_t stride, const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,
+                             const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+    V(vec) sum[FR_RAW_ROWS][FR_MAX_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
+    }
+    int full = 1;
+    for (int v = 0; v < vectors; v++) full &= n[v] == LANES;
+    for (ptrdiff_t j = 0; j < k; j++) {
+        V(vec) w[FR_MAX_VECTORS];
+        if (full) {
+            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + at[v]);
+        } else {
+            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(loadn)(b + at[v], n[v]);
+        }
+        UNROLL for (int i = 0; i < rows; i++) {
+            const V(vec) x = V(set1)(a[i][j]);
+            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
+        }
+        b += stride;
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) V(store)(c[i] + at_c[v], sum[i][v]);
+    }
+}
+
+INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, ptrdiff_t at,
+                               const REAL *b, REAL *c, ptrdiff_t ldc, int add) {
+    V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(zero)();
+    }
+    for (ptrdiff_t j = 0; j < k; j++) {
+        const REAL *x = a[j] + at;
+        if (rows < vectors) {
+            V(vec) column[FR_MAX_ROWS];
+            UNROLL for (int i = 0; i < rows; i++) column[i] = V(set1)(x[i]);
+            UNROLL for (int v = 0; v < vectors; v++) {
+                const V(vec) w = V(load)(b + v * LANES);
+                UNROLL for (int i = 0; i < rows; i++) sum[i][v] = V(fma)(column[i], w, sum[i][v]);
+            }
+        } else {
+            V(vec) w[FR_MAX_VECTORS];
+            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + v * LANES);
+            UNROLL for (int i = 0; i < rows; i++) {
+                const V(vec) xi = V(set1)(x[i]);
+                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(xi, w[v], sum[i][v]);
+            }
+        }
+        b += vectors * LANES;
+    }
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) {
+            REAL *out = c + i * ldc + v * LANES;
+            V(store)(out, add ? V(add)(V(load)(out), sum[i][v]) : sum[i][v]);
+        }
+    }
+}
+
+#define INSTANCE(v, r)                                                                                              \
+    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, const REAL *const *init,    \
+                                       const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {            \
+        M(tile_body)(r, v, k, a, b, init, at_init, c, at_c);                                                         \
+    }                                                                                                                \
+    static void CAT(M(outer_tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t at, const REAL *b, REAL *c, \
+                                             ptrdiff_t ldc, int add) {                                               \
+        M(outer_tile_body)(r, v, k, a, at, b, c, ldc, add);                                                          \
+    }
+ALL_TILES(INSTANCE)
+#undef INSTANCE
+
+#define INSTANCE(v, r)                                                                                               \
+    static void CAT(M(raw_tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t stride,        \
+                                           const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,          \
+                                           const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {         \
+        M(raw_tile_body)(r, v, k, a, b, stride, at, n, init, at_init, c, at_c);                                       \
+    }
+RAW_TILES(INSTANCE)
+#undef INSTANCE
+
+#define ENTRY(v, r) [v][r] = CAT(M(tile_), v##_##r),
+static const M(tile) M(tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
+#undef ENTRY
+#define ENTRY(v, r) [v][r] = CAT(M(outer_tile_), v##_##r),
+static const M(outer_tile) M(outer_tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
+#undef ENTRY
+#define ENTRY(v, r) [v][r] = CAT(M(raw_tile_), v##_##r),
+static const M(raw_tile) M(raw_tiles)[FR_MAX_VECTORS + 1][FR_RAW_ROWS + 1] = {RAW_TILES(ENTRY)};
+#undef ENTRY
