@@ -1,0 +1,87 @@
+/* What the engine needs to know of threads: a team, its barrier, a clock, a lock. The one C file that knows threads.
+ *
+ * The barrier spins, then yields: a pure spin collapses when another process takes one of our cores.
+ */
+#ifndef FASTRNN_BARRIER_H
+#define FASTRNN_BARRIER_H
+
+#include <sched.h>
+#include <time.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#define fr_thread() omp_get_thread_num()
+#define fr_team_size() omp_get_num_threads()
+#define FR_HAVE_OPENMP 1
+#else
+#define fr_thread() 0
+#define fr_team_size() 1
+#define FR_HAVE_OPENMP 0
+#endif
+
+/* Counters that different threads write stand on different cache lines. */
+typedef struct {
+    _Alignas(128) int arrived;
+    _Alignas(128) int round;
+    _Alignas(128) int stop; /* thread 0 wants everybody to return */
+    int agreed;             /* the same for the whole team between two barriers */
+    double polled;          /* when thread 0 last looked for signals */
+} fr_team;
+
+static inline void fr_team_start(fr_team *team, double now) {
+    team->arrived = team->round = team->stop = team->agreed = 0;
+    team->polled = now;
+}
+
+static inline void fr_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Waits for the team; nonzero: the team agreed to stop. The last to arrive decides, so all see one answer. */
+static inline int fr_barrier(fr_team *team, int size) {
+    enum { SPINS = 2000 };
+    if (size == 1) return team->agreed = __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+    const int round = __atomic_load_n(&team->round, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == size) {
+        team->agreed = __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+        __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
+    } else {
+        for (int spins = 0; __atomic_load_n(&team->round, __ATOMIC_ACQUIRE) == round; spins++) {
+            if (spins < SPINS)
+                fr_pause();
+            else
+                sched_yield();
+        }
+    }
+    return team->agreed;
+}
+
+static inline int fr_stopping(fr_team *team) {
+    return __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+}
+
+static inline void fr_stop(fr_team *team) {
+    __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED);
+}
+
+static inline double fr_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* A lock for a few instructions; the interpreter's lock is not there to protect us on free-threaded builds. */
+static inline void fr_lock(char *lock) {
+    while (__atomic_test_and_set(lock, __ATOMIC_ACQUIRE)) sched_yield();
+}
+
+static inline void fr_unlock(char *lock) {
+    __atomic_clear(lock, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,25 @@
+# What the other extension modules share: the kernel table, buffers, and the one door to threads.
+
+from .kernels cimport fr_kernels
+
+cdef extern from "barrier.h" nogil:
+    ctypedef struct fr_team:
+        pass
+    int fr_barrier(fr_team *team, int size)
+    int fr_stopping(fr_team *team)
+    double fr_seconds()
+
+# One thread's share of a parallel region: thread `rank` of `size`.
+ctypedef void (*body)(void *context, fr_team *team, int rank, int size) noexcept nogil
+
+cdef const fr_kernels *kernels_of(bint double_precision) except NULL
+
+cdef class Buffer:
+    """Memory from the pool, 64-byte aligned, uninitialised; it goes back when the object dies."""
+    cdef void *data
+    cdef size_t size
+
+cdef Buffer take(size_t size)
+cdef size_t times(size_t a, size_t b) except? 0
+cdef int run(body work, void *context, int threads) except -1
+cdef void poll(fr_team *team) noexcept nogil

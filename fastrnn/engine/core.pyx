@@ -1,0 +1,294 @@
+"""The kernel table, the buffer pool, and the one door to threads."""
+
+from cpython.exc cimport PyErr_CheckSignals
+from cython.parallel cimport parallel
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from .kernels cimport (FR_FLOAT32, FR_FLOAT64, fr_flush_denormals, fr_flush_restore, fr_kernels, fr_select,
+                       fr_targets)
+
+import os
+import threading
+
+from ..errors import ArgumentError
+
+cdef extern from "barrier.h" nogil:
+    int FR_HAVE_OPENMP
+    int fr_thread()
+    int fr_team_size()
+    void fr_team_start(fr_team *team, double now)
+    void fr_stop(fr_team *team)
+    void fr_lock(char *lock)
+    void fr_unlock(char *lock)
+
+cdef extern from "stdlib.h" nogil:
+    int posix_memalign(void **memory, size_t alignment, size_t size)
+
+
+# ---------------------------------------------------------------- the kernel table, chosen once
+
+cdef const fr_kernels *_table[2]
+
+
+def targets():
+    """The SIMD targets that this CPU can run, best first."""
+    cdef const char *const *names = fr_targets()
+    found = []
+    while names[0] != NULL:
+        found.append(names[0].decode())
+        names += 1
+    return tuple(found)
+
+
+def _choose():
+    name = os.environ.get("FASTRNN_TARGET") or None
+    encoded = (name or "").encode()
+    cdef const char *wanted = NULL
+    if name:
+        wanted = encoded
+    _table[0] = fr_select(wanted, FR_FLOAT32)
+    _table[1] = fr_select(wanted, FR_FLOAT64)
+    if _table[0] == NULL:
+        raise ArgumentError(
+            f"FASTRNN_TARGET: must be one of {', '.join(targets())} on this CPU, got {name!r}\n"
+            "hint: unset FASTRNN_TARGET to take the best one"
+        )
+
+
+_choose()
+
+
+def target():
+    """The SIMD target in use."""
+    return _table[0].target.decode()
+
+
+def have_openmp():
+    """Whether this build has threads."""
+    return bool(FR_HAVE_OPENMP)
+
+
+cdef const fr_kernels *kernels_of(bint double_precision) except NULL:
+    return _table[double_precision]
+
+
+# ---------------------------------------------------------------- buffers
+
+cdef size_t times(size_t a, size_t b) except? 0:
+    """a * b, or MemoryError where the product does not fit a signed size."""
+    if a != 0 and b > (<size_t> -1) // 2 // a:
+        raise MemoryError(f"an array of {a} * {b} elements does not fit the address space")
+    return a * b
+
+
+cdef enum:
+    SLOTS = 64
+
+cdef struct Slot:
+    void *data
+    size_t size
+
+# The pool: what was given back and not yet taken again. Bounded in number and in bytes.
+cdef Slot _pool[SLOTS]
+cdef size_t _pooled = 0
+cdef size_t _pool_limit = <size_t> 1 << 30
+cdef char _pool_lock = 0
+memset(_pool, 0, sizeof(_pool))
+
+
+cdef class Buffer:
+    def __dealloc__(self):
+        give(self.data, self.size)
+
+
+cdef void give(void *data, size_t size) noexcept:
+    global _pooled
+    cdef int i, slot = -1
+    if data == NULL:
+        return
+    fr_lock(&_pool_lock)
+    if _pooled + size <= _pool_limit:
+        for i in range(SLOTS):
+            if _pool[i].data == NULL:
+                slot = i
+                break
+    if slot >= 0:
+        _pool[slot].data = data
+        _pool[slot].size = size
+        _pooled += size
+    fr_unlock(&_pool_lock)
+    if slot < 0:
+        free(data)
+
+
+cdef Buffer take(size_t size):
+    """A buffer of at least `size` bytes: the smallest fitting one of the pool that wastes less than half."""
+    global _pooled
+    cdef Buffer buffer = Buffer.__new__(Buffer)
+    cdef int i, best = -1
+    cdef void *data = NULL
+    size = ((size if size > 0 else 1) + 127) // 64 * 64
+    fr_lock(&_pool_lock)
+    for i in range(SLOTS):
+        if _pool[i].data != NULL and size <= _pool[i].size <= 2 * size:
+            if best < 0 or _pool[i].size < _pool[best].size:
+                best = i
+    if best >= 0:
+        data = _pool[best].data
+        size = _pool[best].size
+        _pooled -= size
+        _pool[best].data = NULL
+    fr_unlock(&_pool_lock)
+    if data == NULL and posix_memalign(&data, 64, size) != 0:
+        empty_pool()
+        if posix_memalign(&data, 64, size) != 0:
+            raise MemoryError(f"no {size} bytes for a work buffer")
+    buffer.data = data
+    buffer.size = size
+    return buffer
+
+
+def empty_pool():
+    """Give the memory that the pool keeps for the next call back to the system."""
+    global _pooled
+    cdef Slot slots[SLOTS]
+    cdef int i
+    fr_lock(&_pool_lock)
+    for i in range(SLOTS):
+        slots[i] = _pool[i]
+        _pool[i].data = NULL
+    _pooled = 0
+    fr_unlock(&_pool_lock)
+    for i in range(SLOTS):
+        if slots[i].data != NULL:
+            free(slots[i].data)
+
+
+# ---------------------------------------------------------------- threads
+
+_counts = threading.local()     # .value: what `with fastrnn.threads(n)` says in this Python thread
+_default_count = 1
+
+
+def current_threads():
+    """The number of threads that a call from this Python thread uses now; 1 in the child of a fork."""
+    if _forked:
+        return 1
+    return getattr(_counts, "value", None) or _default_count
+
+
+def set_default_threads(int n):
+    """The number of threads where no `with fastrnn.threads(n)` says otherwise."""
+    global _default_count
+    _default_count = n
+
+
+def local_threads(n):
+    """Set this Python thread's own number of threads, None for the default; returns what it was."""
+    before = getattr(_counts, "value", None)
+    _counts.value = n
+    return before
+
+
+cdef bint _forked = False
+cdef double _engine_seconds = 0.0
+cdef char _clock_lock = 0
+
+
+def _after_fork():
+    # The OpenMP pool of the parent does not exist here; a parallel region would wait for it for ever. The locks
+    # may have been held by a thread that does not exist either.
+    global _forked, _pool_lock, _clock_lock
+    _forked = True
+    _pool_lock = 0
+    _clock_lock = 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def engine_seconds():
+    """Seconds that this process has spent in the engine so far, summed over Python threads."""
+    return _engine_seconds
+
+
+cdef void enter(body work, void *context, fr_team *team, int rank, int size) noexcept nogil:
+    # Denormals cost a hundred cycles each, and a result must not depend on which thread computed it.
+    cdef unsigned long state = fr_flush_denormals()
+    work(context, team, rank, size)
+    fr_flush_restore(state)
+
+
+cdef int run(body work, void *context, int threads) except -1:
+    """Run `work` on a team of at most `threads` threads, without the GIL, in one parallel region."""
+    global _engine_seconds
+    cdef fr_team team
+    cdef double start = fr_seconds()
+    fr_team_start(&team, start)
+    if threads <= 1 or _forked or not FR_HAVE_OPENMP:
+        with nogil:
+            enter(work, context, &team, 0, 1)
+    else:
+        with nogil, parallel(num_threads=threads):
+            enter(work, context, &team, fr_thread(), fr_team_size())
+    start = fr_seconds() - start
+    fr_lock(&_clock_lock)
+    _engine_seconds += start
+    fr_unlock(&_clock_lock)
+    if fr_stopping(&team):
+        return -1  # the signal handler's exception is set
+    return 0
+
+
+cdef void poll(fr_team *team) noexcept nogil:
+    """Thread 0 calls this between pieces of work: it looks for signals, so that Ctrl-C works in a long call."""
+    cdef double now = fr_seconds()
+    if now - team_polled(team) < 0.03 or fr_stopping(team):
+        return
+    team_set_polled(team, now)
+    with gil:
+        if PyErr_CheckSignals_raw() != 0:
+            fr_stop(team)
+
+
+cdef extern from *:
+    """
+    #define PyErr_CheckSignals_raw() PyErr_CheckSignals()
+    #define team_polled(team) ((team)->polled)
+    #define team_set_polled(team, now) ((team)->polled = (now))
+    """
+    int PyErr_CheckSignals_raw()
+    double team_polled(fr_team *team) nogil
+    void team_set_polled(fr_team *team, double now) nogil
+
+
+# ---------------------------------------------------------------- the FMA peak
+
+cdef struct Burn:
+    const fr_kernels *k
+    Py_ssize_t count
+    double flops[256]
+
+
+cdef void burn_worker(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    cdef Burn *burn = <Burn *> context
+    cdef double sink
+    cdef double flops = burn.k.fma_burn(burn.count, &sink)
+    if rank < 256:
+        burn.flops[rank] = flops
+
+
+def fma_gflops(int threads, bint double_precision=False):
+    """GFLOP/s of independent fused multiply-adds on `threads` threads, measured for about 10 ms."""
+    cdef Burn burn
+    cdef double start, seconds
+    cdef int i
+    burn.k = kernels_of(double_precision)
+    burn.count = 200_000
+    memset(burn.flops, 0, sizeof(burn.flops))
+    start = fr_seconds()
+    run(burn_worker, &burn, threads)
+    seconds = fr_seconds() - start
+    return sum([burn.flops[i] for i in range(256)]) / seconds / 1e9

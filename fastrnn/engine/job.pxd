@@ -1,0 +1,90 @@
+# A job: one direction of one layer over one batch, forward, and its tape.
+
+from .core cimport Buffer
+from .kernels cimport fr_kernels
+from .linear cimport Outer
+from .ragged cimport Ragged
+from .weights cimport Matrices, Weights
+
+cdef enum Plan:
+    SERIAL      # one thread does everything
+    BATCH       # a thread takes rows through all steps; no barrier inside
+    HIDDEN      # a thread owns hidden units; a barrier per step
+
+# Everything the time loop reads. Rows are sorted rows, tokens are numbered as in Ragged.
+cdef struct Forward:
+    const Matrices *m
+    const fr_kernels *k
+    int activation, recurrent_activation, plan
+    bint pack, raw              # pack the weights first; read them unpacked
+    bint training, low
+    double clip
+    Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps
+    const Py_ssize_t *order
+    const Py_ssize_t *length
+    const Py_ssize_t *active
+    const Py_ssize_t *offset
+    const Py_ssize_t *token
+    const char *x               # (B*T or T*B, I)
+    char *y                     # (the same, K)
+    const char *h_init          # NULL or (B, K) in batch order
+    const char *c_init          # NULL or (B, H)
+    const char *mask            # NULL or (B, K) in batch order
+    char *state_h               # (B, K) out, in batch order
+    char *state_c               # (B, H) out
+    char *h0                    # (B, ld_h) initial state, sorted
+    char *h[2]                  # (B, ld_h) the state, step by step in turn
+    char *h_in[2]               # the same times the recurrent mask; NULL without one
+    char *mask_rows             # (B, ld_h) the mask, sorted
+    char *c0                    # (B, H) initial cell state, sorted; in inference the running one
+    char *c                     # training: (tokens, H)
+    char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
+    bint keep_m
+    char *g                     # (tokens, ld_g) kept, else one piece per thread
+    bint keep_g
+    Py_ssize_t piece            # tokens in a piece
+    Py_ssize_t chunk            # tokens of one product x W
+
+# What backward needs besides.
+cdef struct Backward:
+    Forward f
+    const char *dy              # NULL or like y
+    const char *dstate_h        # NULL or (B, K)
+    const char *dstate_c        # NULL or (B, H)
+    bint pack
+    bint want_x, want_outer, want_init
+    bint add_x
+    char *dx                    # like x
+    char *dinit_h               # NULL or (B, K)
+    char *dinit_c
+    char *dh                    # (B, ld_h) carried from step to step
+    char *dc                    # (B, H)
+    char *dm                    # (B, H): projection: gradient of what it multiplies
+    char *drh                   # (B, ld_h): GRU with reset before
+    char *dmasked               # (B, ld_h): gradient of the masked state
+    char *dproj                 # (piece, K): projection: gradient of its result, by token
+    char *hidden                # (tokens, K): the masked states, by token
+    char *scratch               # per thread
+    char *redo                  # low memory: per thread, for the recomputation
+    Py_ssize_t redo_size
+    const void **x_at           # by token: rows of x, h_prev, h_in, c_prev, c, gates, m, dproj
+    const void **h_at
+    const void **h_in_at
+    const void **c_prev_at
+    const void **c_at
+    const void **g_at
+    const void **m_at
+    const void **dproj_at
+    Outer gates                 # dW, dR, db
+    Outer candidate             # GRU with reset before: dR of the candidate
+    Outer proj                  # dprojection
+    char *dpeephole_out         # NULL or (3, H)
+
+cdef class Job:
+    cdef Forward f
+    cdef readonly Weights weights
+    cdef readonly Ragged ragged
+    cdef readonly object x, y, state_h, state_c, h_init, c_init, mask
+    cdef readonly bint training
+    cdef list buffers
+    cdef char *hold(self, size_t count, size_t size) except NULL

@@ -1,0 +1,231 @@
+"""A job: one direction of one layer over one batch. It chooses the plan, owns the buffers and is its own tape."""
+
+cimport numpy as cnp
+from libc.math cimport INFINITY
+from libc.stdlib cimport getenv
+from libc.string cimport memset, strcmp
+
+from .core cimport Buffer, kernels_of, take, times
+from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_kernels,
+                       fr_panels)
+from .linear cimport Outer, Term, outer_scratch
+from .ragged cimport Ragged
+from .recurrent cimport run_backward
+from .weights cimport Layout, Matrices, Weights
+
+import numpy as np
+
+from ..errors import ArgumentError
+
+cnp.import_array()
+
+# The order of the engine's activation codes (fr_activation).
+ACTIVATIONS = ("tanh", "sigmoid", "relu", "linear", "hard_sigmoid", "softsign", "elu", "selu", "softplus",
+               "leaky_relu", "gelu", "silu", "exponential", "hard_tanh")
+
+
+cdef char *data(array) noexcept:
+    return <char *> cnp.PyArray_DATA(<cnp.ndarray> array) if array is not None else NULL
+
+
+# ---------------------------------------------------------------- the plan
+
+cdef double pass_cycles(double rows, double vectors) noexcept:
+    """Cycles to take `rows` rows past `vectors` weight vectors: two multiply-adds a cycle, one vector from L2 each."""
+    return vectors * max(0.5 * rows, 1.0)
+
+
+cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1:
+    """The written cost model: cycles of the recurrence for each way to divide it. FASTRNN_PLAN overrides."""
+    cdef const char *forced = getenv("FASTRNN_PLAN")
+    cdef double lanes = m.k.lanes, vectors, rows, serial, batch, hidden, parts
+    cdef double barrier = 1500.0, region = 12000.0      # cycles
+    if forced != NULL and forced[0] != 0:
+        if strcmp(forced, "serial") == 0:
+            return SERIAL
+        if strcmp(forced, "batch") == 0:
+            return BATCH
+        if strcmp(forced, "hidden") == 0:
+            return HIDDEN
+        raise ArgumentError(
+            f"FASTRNN_PLAN: must be serial, batch or hidden, got {forced.decode(errors='replace')!r}\n"
+            "hint: unset FASTRNN_PLAN to let the cost model choose"
+        )
+    if threads <= 1 or steps == 0:
+        return SERIAL
+    vectors = m.layout.gates * m.H / lanes * (m.K + m.inputs)
+    rows = tokens / <double> steps
+    serial = steps * pass_cycles(rows, vectors)
+    batch = region + steps * pass_cycles(max(rows / threads, 1.0), vectors)
+    parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
+    hidden = region + steps * (pass_cycles(rows, vectors / parts) + barrier)
+    if B < 2:
+        batch = INFINITY
+    if serial <= batch and serial <= hidden:
+        return SERIAL
+    return BATCH if batch <= hidden else HIDDEN
+
+
+# ---------------------------------------------------------------- forward
+
+cdef class Job:
+    def __init__(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
+                 int activation, int recurrent_activation, double clip, bint training, bint low, int threads):
+        """C-contiguous arrays of one dtype, checked: x (B, T, I) or (T, B, I), y and state_* to be written."""
+        cdef Forward *f = &self.f
+        cdef Matrices *m = &weights.m
+        cdef Py_ssize_t item = m.k.itemsize, B = ragged.rows
+        self.weights, self.ragged, self.training = weights, ragged, training
+        self.x, self.y, self.state_h, self.state_c = x, y, state_h, state_c
+        self.h_init, self.c_init, self.mask = h_init, c_init, mask
+        self.buffers = []
+        f.m, f.k = m, m.k
+        f.activation, f.recurrent_activation, f.clip = activation, recurrent_activation, clip
+        f.B, f.inputs, f.H, f.K = B, m.inputs, m.H, m.K
+        f.tokens, f.steps = ragged.tokens, ragged.steps
+        f.order, f.length, f.active = ragged.order, ragged.length, ragged.active
+        f.offset, f.token = ragged.offset, ragged.token
+        f.x, f.y, f.state_h, f.state_c = data(x), data(y), data(state_h), data(state_c)
+        f.h_init, f.c_init, f.mask = data(h_init), data(c_init), data(mask)
+        f.training, f.low = training, low
+        f.plan = choose_plan(m, B, f.tokens, f.steps, threads)
+        f.raw = f.tokens <= FR_RAW_ROWS and not weights.forward_ready and m.projection == NULL
+        f.pack = not f.raw and not weights.forward_ready
+        if f.pack:
+            weights.reserve_forward()
+        f.ld_g = m.layout.blocks * m.H
+        # Rows of whole cache lines, and not at distances that fall on the same lines of the cache.
+        f.ld_h = (max(f.K, f.H) * item + 63) // 64 * 64
+        if f.ld_h % 1024 == 0:
+            f.ld_h += 64
+        f.ld_h //= item
+        f.h0 = self.hold(B, f.ld_h * item)
+        f.h[0] = self.hold(B, f.ld_h * item)
+        f.h[1] = self.hold(B, f.ld_h * item)
+        if mask is not None:
+            f.mask_rows = self.hold(B, f.ld_h * item)
+            f.h_in[0] = self.hold(B, f.ld_h * item)
+            f.h_in[1] = self.hold(B, f.ld_h * item)
+        if m.layout.step == FR_STEP_LSTM:
+            f.c0 = self.hold(B, m.H * item)
+            if training:
+                f.c = self.hold(f.tokens, m.H * item)
+        f.keep_g = training and not low
+        f.keep_m = f.keep_g
+        if m.projection != NULL:
+            f.m_rows = self.hold(f.tokens if f.keep_m else B, m.H * item)
+        # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
+        f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
+        f.piece = max(B, f.chunk)
+        if f.keep_g:
+            f.g = self.hold(f.tokens, f.ld_g * item)
+        else:
+            f.g = self.hold(f.piece * (threads if f.plan == BATCH else 1), f.ld_g * item)
+
+    cdef char *hold(self, size_t count, size_t size) except NULL:
+        """A buffer that lives as long as the job."""
+        cdef Buffer buffer = take(times(count, size))
+        self.buffers.append(buffer)
+        return <char *> buffer.data
+
+    def threads(self, int threads):
+        """How many threads the plan can use."""
+        return 1 if self.f.plan == SERIAL and self.f.tokens * self.f.ld_g * (self.f.inputs + self.f.K) < 500_000 else threads
+
+    def done(self):
+        """Forward has run: what it packed stays with the weights, what only forward needs goes back."""
+        if self.f.pack:
+            self.weights.forward_ready = True
+        if not self.training:
+            self.buffers = None
+
+
+# ---------------------------------------------------------------- backward
+
+cdef Term *add_term(Outer *o, int block, const void *const *a, Py_ssize_t first, Py_ssize_t m, char *out,
+                    Py_ssize_t ld_out, bint add) noexcept:
+    cdef Term *t = &o.term[o.terms]
+    o.terms += 1
+    t.block, t.a, t.first, t.m, t.out, t.ld_out, t.add = block, a, first, m, out, ld_out, add
+    return t
+
+
+def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
+             bint accumulate, int threads):
+    """Gradients into the arrays that are not None; dx, dW, dR and dprojection are added to what is there if `accumulate`.
+
+    db: (blocks, H), by block of the gate buffer.
+    """
+    cdef Backward b
+    cdef Forward *f = &b.f
+    cdef const Matrices *m = &job.weights.m
+    cdef const Layout *layout = &m.layout
+    cdef Py_ssize_t item = m.k.itemsize, N = job.f.tokens, B = job.f.B, row = layout.gates * m.H, piece = N
+    cdef int j
+    memset(&b, 0, sizeof(b))
+    b.f = job.f
+    b.dy, b.dstate_h, b.dstate_c = data(dy), data(dstate_h), data(dstate_c)
+    b.dx, b.dinit_h, b.dinit_c, b.dpeephole_out = data(dx), data(dinit_h), data(dinit_c), data(dpeephole)
+    b.want_x, b.add_x = dx is not None, accumulate
+    b.want_init = dinit_h is not None or dinit_c is not None
+    b.pack = not job.weights.backward_ready
+    f.pack = f.low and not job.weights.forward_ready
+    f.raw = False
+    if b.pack:
+        job.weights.reserve_backward()
+    if f.pack:
+        job.weights.reserve_forward()
+    if f.low:
+        f.chunk = min(N, max(N // 16, 4 * FR_BLOCK))
+        piece = max(f.chunk, B) + FR_BLOCK
+        f.g = job.hold(piece, f.ld_g * item)
+        if m.projection != NULL:
+            f.m_rows = job.hold(piece, m.H * item)
+        b.redo_size = FR_BLOCK * (2 * f.ld_h + 3 * m.H) * item
+        b.redo = job.hold(threads, b.redo_size)
+    b.dh = job.hold(B, f.ld_h * item)
+    if layout.step == FR_STEP_LSTM:
+        b.dc = job.hold(B, m.H * item)
+    if layout.step == FR_STEP_GRU_RESET:
+        b.drh = job.hold(B, f.ld_h * item)
+    if m.projection != NULL:
+        b.dm = job.hold(B, m.H * item)
+        b.dproj = job.hold(piece, f.K * item)
+    if f.mask != NULL:
+        b.dmasked = job.hold(B, f.ld_h * item)
+        b.hidden = job.hold(N, f.K * item)
+    b.scratch = job.hold(threads, outer_scratch(f.k))
+    b.x_at = <const void **> job.hold(8 * N + 1, sizeof(void *))
+    b.h_at = b.x_at + N
+    b.h_in_at = b.h_at + N if f.mask != NULL else b.h_at
+    b.c_prev_at = b.h_at + 2 * N
+    b.c_at = b.h_at + 3 * N
+    b.g_at = b.h_at + 4 * N
+    b.m_at = b.h_at + 5 * N
+    b.dproj_at = b.h_at + 6 * N
+
+    b.gates.k = b.candidate.k = b.proj.k = f.k
+    b.gates.tokens = b.candidate.tokens = b.proj.tokens = N
+    b.gates.n = b.candidate.n = m.H
+    b.proj.n = f.K
+    b.gates.d = b.candidate.d = <const void *const *> b.g_at
+    b.proj.d = <const void *const *> b.dproj_at
+    b.gates.blocks = layout.blocks
+    b.candidate.blocks = b.proj.blocks = 1
+    b.gates.sums = data(db)
+    if dW is not None:
+        for j in range(layout.x_groups):
+            add_term(&b.gates, j, <const void *const *> b.x_at, 0, m.inputs, data(dW) + m.x_start[j] * item, row, accumulate)
+    if dR is not None:
+        for j in range(layout.r_groups):
+            add_term(&b.gates, layout.r_first + j, <const void *const *> b.h_in_at, 0, f.K,
+                     data(dR) + m.r_start[j] * item, row, accumulate)
+        if layout.step == FR_STEP_GRU_RESET:
+            # Its left factor is r h_in, which forward has left in block Q; its right factor block H.
+            add_term(&b.candidate, FR_GRU_H, <const void *const *> b.g_at, FR_GRU_Q * m.H, m.H,
+                     data(dR) + m.h_start * item, row, accumulate)
+    if dprojection is not None:
+        add_term(&b.proj, 0, <const void *const *> b.m_at, 0, m.H, data(dprojection), f.K, accumulate)
+    b.want_outer = dW is not None or dR is not None or db is not None or dprojection is not None or dpeephole is not None
+    run_backward(&b, threads)
+    job.buffers = None

@@ -1,0 +1,38 @@
+# Products over a team of threads, shared by the dense functions and by the time loop.
+
+from .core cimport fr_team
+from .kernels cimport fr_kernels
+
+# out[m0 + i] (+)= sum over tokens of a[token][m0 + i] * d[token][block column]: one weight gradient, or a part of one.
+cdef struct Term:
+    int block                   # which block of columns of d
+    const void *const *a        # by token
+    Py_ssize_t first, m         # columns first <= j < first + m of a
+    char *out                   # (m, n) at the block's first column
+    Py_ssize_t ld_out
+    bint add                    # add to what is there
+
+# The weight gradients that share the gradient rows d.
+cdef struct Outer:
+    const fr_kernels *k
+    Py_ssize_t tokens           # all of them
+    const void *const *d        # by token: blocks * n columns
+    Py_ssize_t n
+    int blocks
+    char *sums                  # NULL or (blocks, n): the column sums of d
+    int terms
+    Term term[8]
+
+cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
+cdef Py_ssize_t outer_scratch(const fr_kernels *k) noexcept nogil
+cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
+                       int size) noexcept nogil
+cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
+                       const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
+                       Py_ssize_t ldc) noexcept nogil
+cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const void *const *a, Py_ssize_t first,
+                         const void *b, Py_ssize_t n, bint keep, char *c, Py_ssize_t ldc,
+                         const Py_ssize_t *token) noexcept nogil
+cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
+                     Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
+                     int size) noexcept nogil

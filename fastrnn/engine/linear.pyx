@@ -1,0 +1,268 @@
+"""Products over a team: F.matmul, F.linear, and the weight gradients of every layer. OpenMP over output tiles."""
+
+cimport numpy as cnp
+
+from .core cimport Buffer, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, times
+from .kernels cimport FR_BLOCK, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panel_units, fr_panels, fr_product
+
+import numpy as np
+
+cnp.import_array()
+
+
+cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil:
+    """Where the share of thread `rank` begins when n items are dealt in order."""
+    return n // size * rank + min(<Py_ssize_t> rank, n % size)
+
+
+cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
+                     Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
+                     int size) noexcept nogil:
+    """This thread's panels of a packed matrix."""
+    cdef Py_ssize_t panels = fr_panels(k, groups, n)
+    k.pack(dst, depth, k0, k1, groups, n, src, row, col, start, share(panels, rank, size),
+           share(panels, rank + 1, size))
+
+
+cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
+                       const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
+                       Py_ssize_t ldc) noexcept nogil:
+    """c = (c if keep) + a b for rows at a fixed distance (in elements)."""
+    cdef const void *a_rows[FR_BLOCK]
+    cdef void *c_rows[FR_BLOCK]
+    cdef fr_product p
+    cdef Py_ssize_t i, first, item = k.itemsize
+    p.k = depth
+    p.a = a_rows
+    p.b = b
+    p.b_row = 0
+    p.groups = 1
+    p.n = n
+    p.panel0 = panel0
+    p.panel1 = panel1
+    p.init = <const void *const *> c_rows if keep else NULL
+    p.init_group = p.c_group = 0
+    p.c = c_rows
+    first = 0
+    while first < rows:
+        p.rows = min(<Py_ssize_t> FR_BLOCK, rows - first)
+        for i in range(p.rows):
+            a_rows[i] = a + (first + i) * lda * item
+            c_rows[i] = c + (first + i) * ldc * item
+        k.product(&p)
+        first += p.rows
+
+
+cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const void *const *a, Py_ssize_t first,
+                         const void *b, Py_ssize_t n, bint keep, char *c, Py_ssize_t ldc,
+                         const Py_ssize_t *token) noexcept nogil:
+    """c[token[i]] = (itself if keep) + a[i][first:] b: the rows of c lie where their tokens lie."""
+    cdef const void *a_rows[FR_BLOCK]
+    cdef void *c_rows[FR_BLOCK]
+    cdef fr_product p
+    cdef Py_ssize_t i, at, item = k.itemsize
+    p.k = depth
+    p.a = a_rows
+    p.b = b
+    p.b_row = 0
+    p.groups = 1
+    p.n = n
+    p.panel0 = 0
+    p.panel1 = fr_panels(k, 1, n)
+    p.init = <const void *const *> c_rows if keep else NULL
+    p.init_group = p.c_group = 0
+    p.c = c_rows
+    at = 0
+    while at < rows:
+        p.rows = min(<Py_ssize_t> FR_BLOCK, rows - at)
+        for i in range(p.rows):
+            a_rows[i] = <const char *> a[at + i] + first * item
+            c_rows[i] = c + token[at + i] * ldc * item
+        k.product(&p)
+        at += p.rows
+
+
+# ---------------------------------------------------------------- weight gradients
+
+cdef Py_ssize_t outer_scratch(const fr_kernels *k) noexcept nogil:
+    """Bytes that outer_blocks needs for each thread."""
+    return FR_BLOCK * fr_panel_units(k, 1) * k.itemsize
+
+
+cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
+                       int size) noexcept nogil:
+    """This thread's output tiles of the weight gradients, from the token blocks block0 <= b < block1.
+
+    Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
+    in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
+    """
+    cdef const fr_kernels *k = o.k
+    cdef Py_ssize_t width = fr_panel_units(k, 1), panels = fr_panels(k, 1, o.n), item = k.itemsize
+    cdef Py_ssize_t last = (o.tokens - 1) // FR_BLOCK, splits, task, tasks, at, columns, first, count, b, part
+    cdef Py_ssize_t lo, hi, most = 8
+    cdef int block, i
+    cdef const Term *t
+    for i in range(o.terms):
+        most = max(most, o.term[i].m)
+    splits = min((4 * size + o.blocks * panels - 1) // (o.blocks * panels), most // 8) if size > 1 else 1
+    tasks = o.blocks * panels * splits
+    scratch += rank * outer_scratch(k)
+    task = rank - size
+    while task + size < tasks:
+        task += size
+        part = task % splits
+        at = task // splits % panels
+        block = <int> (task // splits // panels)
+        columns = min(width, o.n - at * width)
+        for b in range(block1 - 1, block0 - 1, -1):
+            first = b * FR_BLOCK
+            count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
+            k.pack_rows(scratch, count, o.d + first, block * o.n + at * width, columns,
+                        o.sums + (block * o.n + at * width) * item if o.sums != NULL and part == 0 else NULL, b != last)
+            for i in range(o.terms):
+                t = &o.term[i]
+                if t.block == block:
+                    lo = t.m * part // splits
+                    hi = t.m * (part + 1) // splits
+                    k.outer(count, t.a + first, t.first + lo, t.first + hi, scratch, columns,
+                            t.out + (lo * t.ld_out + at * width) * item, t.ld_out, t.add or b != last)
+            if rank == 0:
+                poll(team)
+            if fr_stopping(team):
+                return
+
+
+# ---------------------------------------------------------------- dense functions
+
+cdef struct Dense:
+    const fr_kernels *k
+    Py_ssize_t rows, depth, n
+    const char *x
+    const char *w               # raw (depth, n), or its transpose when `transposed`
+    bint transposed
+    bint raw
+    char *packed
+    const char *bias
+    bint keep
+    char *y
+
+
+cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    cdef Dense *d = <Dense *> context
+    cdef const fr_kernels *k = d.k
+    cdef Py_ssize_t start = 0, item = k.itemsize, panels = fr_panels(k, 1, d.n), i, at, end
+    cdef const void *a_rows[FR_BLOCK]
+    cdef const void *init_rows[FR_BLOCK]
+    cdef void *c_rows[FR_BLOCK]
+    cdef fr_product p
+    if not d.raw:
+        pack_share(k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, 1 if d.transposed else d.n,
+                   d.depth if d.transposed else 1, &start, rank, size)
+        if fr_barrier(team, size):
+            return
+    p.k = d.depth
+    p.a = a_rows
+    p.b = d.w if d.raw else d.packed
+    p.b_row = d.n if d.raw else 0
+    p.b_start = &start
+    p.groups = 1
+    p.n = d.n
+    p.c = c_rows
+    p.init_group = p.c_group = 0
+    p.init = <const void *const *> c_rows if d.keep else init_rows if d.bias != NULL else NULL
+    # Rows are dealt to the threads where there are enough of them, else columns.
+    if d.rows >= 8 * size:
+        p.panel0, p.panel1 = 0, panels
+        at, end = share(d.rows, rank, size), share(d.rows, rank + 1, size)
+    else:
+        p.panel0, p.panel1 = share(panels, rank, size), share(panels, rank + 1, size)
+        at, end = 0, d.rows
+    while at < end:
+        p.rows = min(<Py_ssize_t> FR_BLOCK, end - at)
+        for i in range(p.rows):
+            a_rows[i] = d.x + (at + i) * d.depth * item
+            init_rows[i] = d.bias
+            c_rows[i] = d.y + (at + i) * d.n * item
+        k.product(&p)
+        at += p.rows
+        if rank == 0:
+            poll(team)
+        if fr_stopping(team):
+            return
+
+
+cdef void *data(array) noexcept:
+    return cnp.PyArray_DATA(<cnp.ndarray> array)
+
+
+def dense(x, w, bias, out, bint transposed, bint keep, int threads):
+    """out = (out if keep) + bias + x w, or x w^T if transposed; 2-D C-contiguous arrays of one dtype."""
+    cdef Dense d
+    cdef Buffer packed = None
+    cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = out.shape[1]
+    d.k = kernels_of(x.dtype == np.float64)
+    d.rows, d.depth, d.n = rows, depth, n
+    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.bias = <char *> data(bias) if bias is not None else NULL
+    d.transposed, d.keep = transposed, keep
+    d.raw = not transposed and rows <= FR_RAW_ROWS
+    if rows == 0 or n == 0:
+        return
+    if not d.raw:
+        packed = take(times(fr_packed_size(d.k, depth, 1, n), d.k.itemsize))
+        d.packed = <char *> packed.data
+    # Below this a team costs more than it brings.
+    run(dense_body, &d, threads if 2.0 * rows * depth * n > 1e6 else 1)
+
+
+cdef struct DenseGradient:
+    Outer outer
+    Py_ssize_t rows, depth
+    const char *x
+    const char *dy
+    const void **pointers       # rows of x, then rows of dy
+    char *scratch
+
+
+cdef void dense_gradient_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    cdef DenseGradient *d = <DenseGradient *> context
+    cdef Py_ssize_t i, item = d.outer.k.itemsize
+    for i in range(share(d.rows, rank, size), share(d.rows, rank + 1, size)):
+        d.pointers[i] = d.x + i * d.depth * item
+        d.pointers[d.rows + i] = d.dy + i * d.outer.n * item
+    if fr_barrier(team, size):
+        return
+    outer_blocks(&d.outer, 0, (d.rows + FR_BLOCK - 1) // FR_BLOCK, d.scratch, team, rank, size)
+
+
+def dense_gradient(x, dy, dw, sums, bint add, int threads):
+    """dw = (dw if add) + x^T dy; sums (or None) = the column sums of dy."""
+    cdef DenseGradient d
+    cdef Buffer pointers, scratch
+    cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = dy.shape[1]
+    d.outer.k = kernels_of(x.dtype == np.float64)
+    d.rows, d.depth, d.outer.tokens, d.outer.n = rows, depth, rows, n
+    if rows == 0 or n == 0:
+        if dw is not None and not add:
+            dw[...] = 0
+        if sums is not None:
+            sums[...] = 0
+        return
+    d.x, d.dy = <char *> data(x), <char *> data(dy)
+    pointers = take(times(2 * rows, sizeof(void *)))
+    d.pointers = <const void **> pointers.data
+    scratch = take(times(threads, outer_scratch(d.outer.k)))
+    d.scratch = <char *> scratch.data
+    d.outer.d = d.pointers + rows
+    d.outer.blocks = 1
+    d.outer.sums = <char *> data(sums) if sums is not None else NULL
+    d.outer.terms = 1 if dw is not None else 0
+    if dw is not None:
+        d.outer.term[0].block = 0
+        d.outer.term[0].a = d.pointers
+        d.outer.term[0].first = 0
+        d.outer.term[0].m = depth
+        d.outer.term[0].out = <char *> data(dw)
+        d.outer.term[0].ld_out = n
+        d.outer.term[0].add = add
+    run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > 1e6 else 1)

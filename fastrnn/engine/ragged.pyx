@@ -1,0 +1,82 @@
+"""Ragged rows: lengths, masks with holes, direction and memory order, lowered in one place.
+
+Rows are sorted by their number of valid steps, longest first (equal ones keep their order), so that the rows still
+active at a step are always the first ones. A token is one valid (row, step) pair; tokens are numbered step by step.
+Step s of a row is its s-th valid time step, counted from the end when the direction is reversed. Below this
+place nobody knows of padding, holes or direction.
+"""
+
+cimport numpy as cnp
+from libc.stdint cimport int64_t, uint8_t
+from libc.string cimport memset
+
+from .core cimport Buffer, take, times
+
+cnp.import_array()
+
+
+cdef class Ragged:
+    def __init__(self, Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major):
+        """lengths: None or (B,) int64 in 0..T; mask: None or (B, T) uint8, C-contiguous."""
+        cdef const int64_t *given = <const int64_t *> cnp.PyArray_DATA(lengths) if lengths is not None else NULL
+        cdef const uint8_t *valid = <const uint8_t *> cnp.PyArray_DATA(mask) if mask is not None else NULL
+        cdef Py_ssize_t b, t, s, r, limit, steps = 0, tokens = 0, bound, row_step, time_step, step
+        cdef Py_ssize_t *count
+        cdef Py_ssize_t *first
+        bound = times(B, T)
+        self.rows = B
+        self.memory = take(times(4 * B + 3 * (T + 2) + bound + 2, sizeof(Py_ssize_t)))
+        self.order = <Py_ssize_t *> self.memory.data
+        self.length = self.order + B
+        self.active = self.length + B
+        self.offset = self.active + T + 2
+        first = self.offset + T + 2
+        count = first + T + 2
+        self.token = count + B
+        row_step = 1 if time_major else T
+        time_step = B if time_major else 1
+
+        for b in range(B):
+            limit = given[b] if given != NULL else T
+            count[b] = limit
+            if valid != NULL:
+                count[b] = 0
+                for t in range(limit):
+                    count[b] += valid[b * T + t] != 0
+            steps = max(steps, count[b])
+            tokens += count[b]
+        self.steps = steps
+        self.tokens = tokens
+
+        # A counting sort: active[s] = rows longer than s is also where the rows of length s begin.
+        memset(self.active, 0, (T + 2) * sizeof(Py_ssize_t))
+        for b in range(B):
+            if count[b] > 0:
+                self.active[count[b] - 1] += 1
+        for s in range(steps - 2, -1, -1):
+            self.active[s] += self.active[s + 1]
+        self.offset[0] = 0
+        for s in range(steps):
+            self.offset[s + 1] = self.offset[s] + self.active[s]
+        for s in range(steps + 1):
+            first[s] = self.active[s]
+        for b in range(B):
+            r = first[count[b]]
+            first[count[b]] += 1
+            self.order[r] = b
+            self.length[r] = count[b]
+
+        for r in range(B):
+            b = self.order[r]
+            limit = given[b] if given != NULL else T
+            s = 0
+            if valid == NULL:
+                for s in range(self.length[r]):
+                    t = limit - 1 - s if reverse else s
+                    self.token[self.offset[s] + r] = b * row_step + t * time_step
+            else:
+                for step in range(limit):
+                    t = limit - 1 - step if reverse else step
+                    if valid[b * T + t]:
+                        self.token[self.offset[s] + r] = b * row_step + t * time_step
+                        s += 1

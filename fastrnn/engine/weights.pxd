@@ -1,0 +1,49 @@
+# The weights of one direction of one layer, as given and packed.
+
+from .core cimport Buffer
+from .kernels cimport fr_kernels
+
+# Where the gates of a cell stand in the gate buffer and in the weights.
+cdef struct Layout:
+    int step                    # FR_STEP_*; GRU_RESET for the GRU that resets before the product
+    int gates                   # G: gate blocks of W and R
+    int blocks                  # blocks of a row of the gate buffer
+    int x_groups                # x W fills the blocks [0, x_groups)
+    Py_ssize_t x_gate[4]        # block -> gate of W
+    int r_first, r_groups       # h_in R fills the blocks [r_first, r_first + r_groups)
+    Py_ssize_t r_gate[4]        # group -> gate of R
+
+cdef struct Matrices:
+    const fr_kernels *k
+    Layout layout
+    Py_ssize_t inputs, H, K     # inputs: I (a macro of C); K: width of the state, P with a projection, else H
+    const char *w               # (I, G*H)
+    const char *r               # (K, G*H)
+    const char *projection      # NULL or (H, P)
+    const char *peephole        # NULL or (3, H)
+    char *bias                  # NULL or (x_groups, H): what the chains of x W start from
+    const char *bias_q          # GRU with reset after: (H,)
+    Py_ssize_t x_start[4]       # the first column of W of each group of x W
+    Py_ssize_t r_start[4]
+    Py_ssize_t h_start
+    char *w_packed
+    char *r_packed
+    char *rh_packed             # GRU with reset before: the second product
+    char *p_packed
+    char *w_back                # transposed, for dx
+    char *r_back                # for dh
+    char *rh_back
+    char *p_back
+
+cdef class Weights:
+    cdef Matrices m
+    cdef readonly object cell, W, R, b, peephole, projection
+    cdef readonly bint double_precision
+    cdef bint forward_ready, backward_ready
+    cdef Buffer bias_memory, forward_memory, backward_memory
+    cdef int lay_bias(self) except -1
+    cdef int reserve_forward(self) except -1
+    cdef int reserve_backward(self) except -1
+
+cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
+cdef void pack_backward(const Matrices *m, bint input, int rank, int size) noexcept nogil

@@ -1,0 +1,100 @@
+"""Argument checks: what a user passes becomes contiguous native arrays of one dtype, or a clear error."""
+
+import numpy as np
+
+from ..errors import ArgumentError, DTypeError, ShapeError
+
+__all__ = ["as_array", "as_index", "as_lengths", "as_mask", "check_shape", "check_size", "common_dtype"]
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def common_dtype(arrays):
+    """float64 if any array is float64, else float32. Lists and integers count as float32.
+
+    >>> import numpy as np
+    >>> from fastrnn.functional.checks import common_dtype
+    >>> common_dtype([np.ones(2, np.float32), [1.0, 2.0]])
+    dtype('float32')
+    """
+    for array in arrays:
+        dtype = getattr(array, "dtype", None)
+        if dtype is not None and dtype.newbyteorder("=") == _FLOAT64:
+            return _FLOAT64
+    return _FLOAT32
+
+
+def as_array(who, name, value, dtype):
+    """A C-contiguous, aligned, native array of `dtype`; the array itself where it is one already."""
+    if value is None:
+        raise DTypeError(f"{who}: {name} is missing, got None\nhint: pass a NumPy array of floats")
+    if type(value) is np.ndarray and value.dtype is dtype and value.flags.c_contiguous and value.flags.aligned:
+        return value
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(f"{who}: {name} is no array: {error}\nhint: pass a NumPy array of floats") from error
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise DTypeError(
+            f"{who}: {name} must hold float32 or float64, got {array.dtype}\nhint: convert it with astype(np.float32)"
+        )
+    return np.require(array, dtype, ["C", "A"])
+
+
+def check_shape(who, name, array, shape, text):
+    """`shape` may hold None for any size; `text` is how the message writes it."""
+    got = np.shape(array)
+    if len(got) == len(shape) and all(want is None or want == have for want, have in zip(shape, got, strict=True)):
+        return
+    raise ShapeError(f"{who}: {name} must have shape {text}, got {got}\nhint: {_hint(name, len(shape), len(got))}")
+
+
+def _hint(name, want, got):
+    if want != got:
+        return f"{name} needs {want} dimension{'s' if want != 1 else ''}, not {got}"
+    return f"the other arguments fix the sizes that {name} must have"
+
+
+def check_size(who, *sizes):
+    """Refuse, before anything is allocated, an array whose size in bytes does not fit."""
+    product = 1
+    for size in sizes:
+        product *= int(size)
+    if product >= 2**62:
+        raise MemoryError(f"{who}: an array of {' x '.join(str(int(s)) for s in sizes)} bytes does not fit in memory")
+
+
+def as_lengths(who, lengths, B, T):
+    """(B,) int64 in 0..T."""
+    array = np.asarray(lengths)
+    if array.dtype.kind not in "iu":
+        if array.size or array.dtype.kind != "f":
+            raise DTypeError(f"{who}: lengths must be integers, got {array.dtype}\nhint: convert with astype(np.int64)")
+        array = array.astype(np.int64)
+    check_shape(who, "lengths", array, (B,), f"(B,) = ({B},)")
+    if B and (int(array.min()) < 0 or int(array.max()) > T):
+        bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
+        raise ArgumentError(f"{who}: lengths must lie in 0..T={T}, got {bad}\nhint: a length counts the valid steps of a row")
+    return np.require(array, np.int64, ["C", "A"])
+
+
+def as_mask(who, mask, B, T):
+    """(B, T) uint8, nonzero where a step is valid."""
+    array = np.asarray(mask)
+    if array.dtype != np.bool_:
+        raise DTypeError(f"{who}: mask must be bool, got {array.dtype}\nhint: True marks a valid step: mask.astype(bool)")
+    check_shape(who, "mask", array, (B, T), f"(B, T) = ({B}, {T})")
+    return np.ascontiguousarray(array).view(np.uint8)
+
+
+def as_index(who, name, value, limit, what):
+    """int64 in 0..limit-1, of any shape."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        if array.size or array.dtype.kind != "f":
+            raise DTypeError(f"{who}: {name} must be integers, got {array.dtype}\nhint: convert with astype(np.int64)")
+        array = array.astype(np.int64)
+    if array.size and (int(array.min()) < 0 or int(array.max()) >= limit):
+        bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
+        raise ArgumentError(f"{who}: {name} must lie in 0..{limit - 1}, got {bad}\nhint: there are {limit} {what}")
+    return np.require(array, np.int64, ["C", "A"])

@@ -1,0 +1,248 @@
+"""matmul, linear, embedding, softmax cross-entropy, hold: what a model needs around its recurrent layers."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine import linear as engine
+from ..engine import sweeps
+from ..engine.core import current_threads
+from ..errors import ArgumentError, ShapeError
+from .checks import as_array, as_index, as_mask, check_shape, check_size, common_dtype
+from .tape import Tape
+
+__all__ = ["Loss", "Result", "embedding", "hold", "linear", "matmul", "softmax_cross_entropy"]
+
+
+class Result(NamedTuple):
+    """What a function of this module returns."""
+
+    y: Any
+    tape: Any
+
+
+class Loss(NamedTuple):
+    """What a loss returns."""
+
+    loss: float
+    tape: Any
+
+
+def matmul(a, b):
+    """a b with the engine's own product: (M, K) (K, N) -> (M, N), the same bits for any number of threads.
+
+    >>> import numpy as np
+    >>> from fastrnn import functional as F
+    >>> F.matmul(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    dtype = common_dtype([a, b])
+    check_shape("matmul", "a", a, (None, None), "(M, K)")
+    check_shape("matmul", "b", b, (np.shape(a)[1], None), f"(K={np.shape(a)[1]}, N)")
+    check_size("matmul", np.shape(a)[0], np.shape(b)[1], dtype.itemsize)
+    a, b = as_array("matmul", "a", a, dtype), as_array("matmul", "b", b, dtype)
+    out = np.empty((a.shape[0], b.shape[1]), dtype)
+    engine.dense(a, b, None, out, False, False, current_threads())
+    return out
+
+
+class LinearTape(Tape):
+    who = "linear"
+
+    def __init__(self, x, W, has_bias, shape):
+        self.x, self.W, self.has_bias, self.x_shape = x, W, has_bias, shape
+        self.dtype = x.dtype
+        self.y_shape = (*shape[:-1], W.shape[1])
+
+    def shapes(self):
+        shapes = {"x": self.x_shape, "W": self.W.shape}
+        if self.has_bias:
+            shapes["b"] = (self.W.shape[1],)
+        return shapes
+
+    def run(self, dy, dstate, out, accumulate):
+        rows = self.x.shape[0]
+        dy = np.zeros((rows, self.W.shape[1]), self.dtype) if dy is None else dy.reshape(rows, self.W.shape[1])
+        if "x" in out:
+            engine.dense(dy, self.W, None, out["x"].reshape(self.x.shape), True, accumulate, current_threads())
+        if "W" in out or "b" in out:
+            sums = np.empty(self.W.shape[1], self.dtype) if "b" in out else None
+            engine.dense_gradient(self.x, dy, out.get("W"), sums, accumulate, current_threads())
+            if sums is not None and accumulate:
+                out["b"] += sums
+            elif sums is not None:
+                out["b"][...] = sums
+        self.x = self.x[:0]
+
+
+def linear(x, W, b=None, *, training=False):
+    """y = x W + b. x (..., I), W (I, O), b (O,) or None -> y (..., O).
+
+    >>> import numpy as np
+    >>> from fastrnn import functional as F
+    >>> F.linear(np.ones((2, 5, 3)), np.ones((3, 4)), np.ones(4)).y[0, 0]
+    array([4., 4., 4., 4.])
+    """
+    dtype = common_dtype([x, W, b])
+    W = as_array("linear", "W", W, dtype)
+    check_shape("linear", "W", W, (None, None), "(I, O)")
+    shape = np.shape(x)
+    if not shape or shape[-1] != W.shape[0]:
+        raise ShapeError(
+            f"linear: x must have shape (..., I={W.shape[0]}), got {shape}\nhint: the last axis meets the rows of W"
+        )
+    if b is not None:
+        b = as_array("linear", "b", b, dtype)
+        check_shape("linear", "b", b, (W.shape[1],), f"(O={W.shape[1]},)")
+    check_size("linear", *shape[:-1], W.shape[1], dtype.itemsize)
+    flat = as_array("linear", "x", x, dtype).reshape(math.prod(shape[:-1]), W.shape[0])
+    y = np.empty((flat.shape[0], W.shape[1]), dtype)
+    engine.dense(flat, W, b, y, False, False, current_threads())
+    y = y.reshape(*shape[:-1], W.shape[1])
+    return Result(y, LinearTape(flat, W, b is not None, shape) if training else None)
+
+
+class EmbeddingTape(Tape):
+    who = "embedding"
+
+    def __init__(self, ids, W):
+        self.ids, self.W_shape, self.dtype = ids, W.shape, W.dtype
+        self.y_shape = (*ids.shape, W.shape[1])
+
+    def shapes(self):
+        return {"W": self.W_shape}
+
+    def run(self, dy, dstate, out, accumulate):
+        if "W" not in out:
+            return
+        if not accumulate:
+            out["W"][...] = 0
+        if dy is not None and dy.size:
+            sweeps.scatter_add(dy.reshape(-1, self.W_shape[1]), self.ids.reshape(-1), out["W"], current_threads())
+
+
+def embedding(ids, W, *, training=False):
+    """y = W[ids]: rows of W (V, E) by integer ids of any shape -> (..., E). In backward a row of dW is the sum of the
+    gradients of its tokens, in their order.
+
+    >>> import numpy as np
+    >>> from fastrnn import functional as F
+    >>> F.embedding([[0, 2]], np.array([[1.0], [2.0], [3.0]])).y
+    array([[[1.],
+            [3.]]])
+    """
+    W = as_array("embedding", "W", W, common_dtype([W]))
+    check_shape("embedding", "W", W, (None, None), "(V, E)")
+    ids = as_index("embedding", "ids", ids, W.shape[0], "rows in W")
+    return Result(np.take(W, ids, axis=0), EmbeddingTape(ids, W) if training else None)
+
+
+class CrossEntropyTape(Tape):
+    who = "softmax_cross_entropy"
+
+    def __init__(self, p, targets, weights, shape):
+        self.p, self.targets, self.weights, self.logits_shape = p, targets, weights, shape
+        self.dtype = p.dtype
+
+    def shapes(self):
+        return {"logits": self.logits_shape}
+
+    def check_dy(self, dy):
+        if dy is None:
+            return 1.0
+        if np.ndim(dy) != 0:
+            raise ShapeError(f"{self.who}: dy must be a number, got shape {np.shape(dy)}\nhint: the loss is a number")
+        return float(dy)
+
+    def run(self, dy, dstate, out, accumulate):
+        if "logits" not in out:
+            return
+        d = self.p
+        d[np.arange(len(d)), self.targets] -= 1
+        factor = dy * self.weights
+        d *= factor[:, None].astype(self.dtype) if np.ndim(factor) else self.dtype.type(factor)
+        if accumulate:
+            out["logits"] += d.reshape(self.logits_shape)
+        else:
+            out["logits"][...] = d.reshape(self.logits_shape)
+
+
+def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
+    """Mean of -log softmax(logits)[target]; with weights: sum(w * loss) / sum(w). Never log(0).
+
+    logits (..., C); targets integers (...); weights (...) or None, not negative. Returns Loss: loss (a float), tape.
+
+    >>> import numpy as np
+    >>> from fastrnn import functional as F
+    >>> round(F.softmax_cross_entropy(np.zeros((2, 4)), [1, 3]).loss, 4)
+    1.3863
+    """
+    who = "softmax_cross_entropy"
+    dtype = common_dtype([logits])
+    logits = as_array(who, "logits", logits, dtype)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ShapeError(f"{who}: logits must have shape (..., C) with C >= 1, got {logits.shape}\nhint: C classes")
+    shape, C = logits.shape, logits.shape[-1]
+    targets = as_index(who, "targets", targets, C, "classes")
+    check_shape(who, "targets", targets, shape[:-1], f"{shape[:-1]}")
+    flat = logits.reshape(-1, C)
+    n = flat.shape[0]
+    loss, p = np.empty(n), np.empty_like(flat) if training else None
+    if n:
+        sweeps.cross_entropy(flat, targets.reshape(-1), loss, p, current_threads())
+    if weights is None:
+        share = 1.0 / n if n else 0.0
+        value = float(loss.sum()) * share
+    else:
+        w = as_array(who, "weights", weights, np.dtype(np.float64))
+        check_shape(who, "weights", w, shape[:-1], f"{shape[:-1]}")
+        total = float(w.sum())
+        if not total > 0 or (w < 0).any():
+            raise ArgumentError(f"{who}: weights must not be negative and not all zero\nhint: a weight of 0 leaves out")
+        share = w.reshape(-1) / total
+        value = float((loss * share).sum())
+    return Loss(value, CrossEntropyTape(p, targets.reshape(-1), share, shape) if training else None)
+
+
+class HoldTape(Tape):
+    who = "hold"
+
+    def __init__(self, source, shape, dtype):
+        self.source, self.y_shape, self.dtype = source, shape, dtype
+
+    def shapes(self):
+        return {"x": self.y_shape}
+
+    def run(self, dy, dstate, out, accumulate):
+        if "x" not in out:
+            return
+        if not accumulate:
+            out["x"][...] = 0
+        if dy is None:
+            return
+        rows = np.arange(dy.shape[0])
+        for t in range(dy.shape[1]):  # in time order, so that each sum has one order
+            source = self.source[:, t]
+            some = source >= 0
+            out["x"][rows[some], source[some]] += dy[some, t]
+
+
+def hold(y, mask, *, training=False):
+    """Keras's habit at masked steps: repeat the output of the last valid step; zero before the first.
+
+    y (B, T, H), mask (B, T) bool -> y of the same shape. The gradient's name is x.
+
+    >>> import numpy as np
+    >>> from fastrnn import functional as F
+    >>> F.hold(np.array([[[1.0], [0.0], [3.0]]]), np.array([[True, False, True]])).y.ravel()
+    array([1., 1., 3.])
+    """
+    y = as_array("hold", "y", y, common_dtype([y]))
+    check_shape("hold", "y", y, (None, None, None), "(B, T, H)")
+    valid = as_mask("hold", mask, *y.shape[:2]).view(bool)
+    source = np.maximum.accumulate(np.where(valid, np.arange(y.shape[1]), -1), axis=1)
+    held = np.take_along_axis(y, np.maximum(source, 0)[:, :, None], axis=1) if y.shape[1] else y.copy()
+    held[source < 0] = 0
+    return Result(held, HoldTape(source, y.shape, y.dtype) if training else None)
