@@ -1,0 +1,32 @@
+"""The cases whose bits are compared: between threads, plans, memory modes, SIMD targets and processes."""
+
+from strategies import Case, with_
+
+_RAGGED = {"lengths": True, "state": True}
+_BASE = (
+    Case(cell="lstm", T=11, B=37, I=17, H=19),
+    Case(cell="lstm", T=9, B=5, I=6, H=33, peephole=True, P=13, cell_clip=0.5, **_RAGGED),
+    Case(cell="lstm", T=13, B=3, I=8, H=64, peephole=True, holes=True, reverse=True),
+    Case(cell="lstm", T=7, B=64, I=5, H=8, P=9, recurrent_mask=True, **_RAGGED),
+    Case(cell="lstm", T=8, B=6, I=5, H=21, activation="gelu", recurrent_activation="hard_sigmoid"),
+    Case(cell="gru", T=12, B=33, I=17, H=18, **_RAGGED),
+    Case(cell="gru", T=9, B=4, I=5, H=65, reset_after=False, holes=True, recurrent_mask=True),
+    Case(cell="gru", T=10, B=18, I=3, H=16, reset_after=False, reverse=True, **_RAGGED),
+    Case(cell="gru", T=8, B=6, I=5, H=21, activation="silu", recurrent_activation="softsign"),
+    Case(cell="rnn", T=14, B=21, I=9, H=31, **_RAGGED),
+    Case(cell="rnn", T=9, B=2, I=40, H=70, activation="relu", holes=True, recurrent_mask=True),
+    # one row, few rows and tokens just past the blocks of 256 in which weight gradients are summed
+    Case(cell="lstm", T=257, B=1, I=3, H=24, state=True),
+    Case(cell="gru", T=129, B=2, I=3, H=24, bias=False),
+    Case(cell="rnn", T=171, B=3, I=3, H=24, lengths=True),
+    Case(cell="lstm", T=40, B=13, I=4, H=12, lengths=True, holes=True),
+    Case(cell="gru", T=1, B=1, I=3, H=16, state=True),
+    Case(cell="lstm", T=1, B=2, I=64, H=70, state=True),
+)
+
+CASES = [with_(case, dtype=dtype, seed=k) for k, case in enumerate(_BASE) for dtype in ("float32", "float64")]
+
+
+def label(case):
+    size = f"{case.T}.{case.B}.{case.I}.{case.H}"
+    return f"{case.cell}-{case.dtype[5:]}-{size}"

@@ -1,0 +1,89 @@
+/* The barrier of the engine under the thread sanitizer; tests/tsan.sh builds and runs it.
+ *
+ * POSIX threads, since the sanitizer does not see into OpenMP's runtime. With -DWITHOUT_BARRIER the same program must be
+ * reported as a race: that shows the sanitizer looks where the barrier works.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "barrier.h"
+
+enum { MAX_THREADS = 7, ROUNDS = 1000 };
+
+typedef struct {
+    fr_team team;
+    int size, stop_round;
+    int slot[2][MAX_THREADS]; /* plain memory: only the barrier orders its reads and writes */
+    int left[MAX_THREADS];
+    char lock;
+    long counted;
+    int wrong;
+} shared;
+
+typedef struct {
+    shared *all;
+    int rank;
+} worker_argument;
+
+static int meet(shared *all) {
+#ifdef WITHOUT_BARRIER
+    (void)all;
+    return 0;
+#else
+    return fr_barrier(&all->team, all->size);
+#endif
+}
+
+static void *work(void *argument) {
+    shared *all = ((worker_argument *)argument)->all;
+    const int rank = ((worker_argument *)argument)->rank;
+    int round = 0, wrong = 0;
+    while (round < ROUNDS) {
+        all->slot[round & 1][rank] = round * MAX_THREADS + rank;
+        if (rank == 0 && round == all->stop_round) fr_stop(&all->team);
+        if (meet(all)) break;
+        for (int other = 0; other < all->size; other++)
+            wrong += all->slot[round & 1][other] != round * MAX_THREADS + other;
+        fr_lock(&all->lock);
+        all->counted++;
+        fr_unlock(&all->lock);
+        round++;
+    }
+    all->left[rank] = round;
+    fr_lock(&all->lock);
+    all->wrong += wrong;
+    fr_unlock(&all->lock);
+    return NULL;
+}
+
+static int run(int size, int stop_round) {
+    shared *all = aligned_alloc(_Alignof(shared), sizeof *all);
+    if (!all) return 1;
+    *all = (shared){.size = size, .stop_round = stop_round};
+    fr_team_start(&all->team, fr_seconds());
+    pthread_t threads[MAX_THREADS];
+    worker_argument arguments[MAX_THREADS];
+    for (int i = 0; i < size; i++) {
+        arguments[i] = (worker_argument){all, i};
+        if (pthread_create(&threads[i], NULL, work, &arguments[i])) return 1;
+    }
+    for (int i = 0; i < size; i++) pthread_join(threads[i], NULL);
+    /* A stop is seen by all at one barrier: nobody is left waiting at the next. */
+    const int expected = stop_round < ROUNDS ? stop_round : ROUNDS;
+    int wrong = all->wrong || all->counted != (long)expected * size;
+    for (int i = 0; i < size; i++) wrong |= all->left[i] != expected;
+    printf("%d threads, stop at %d: %s\n", size, stop_round, wrong ? "WRONG" : "right");
+    free(all);
+    return wrong;
+}
+
+int main(void) {
+    int wrong = 0;
+    for (int size = 1; size <= MAX_THREADS; size++) {
+        wrong |= run(size, ROUNDS);
+        wrong |= run(size, 100 + size);
+    }
+    return wrong;
+}
