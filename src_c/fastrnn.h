@@ -58,6 +58,7 @@ enum {
     FR_MAX_GROUPS = 4,
     FR_MAX_VECTORS = 4, /* vectors side by side in a tile */
     FR_MAX_ROWS = 12,   /* rows of the tallest tile */
+    FR_LEFT = 132,      /* columns that pack_left takes at most; whole tiles of 12 and of 6 */
     FR_RAW_ROWS = 4     /* rows up to which a product may read unpacked weights */
 };
 
@@ -133,6 +134,7 @@ typedef struct {
     int itemsize;
     int lanes;                              /* elements of a vector */
     int unit_vectors[FR_MAX_GROUPS + 1];    /* by groups: vectors of units in a panel */
+    int outer_units;                        /* columns of a panel of pack_right */
 
     /* dst: packed (k, groups, n). Fills rows k0 <= k < k1 of the panels panel0 <= p < panel1 from
      * src[(k - k0) * row + start[group] + j * col]. */
@@ -140,13 +142,16 @@ typedef struct {
                  ptrdiff_t row, ptrdiff_t col, const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1);
     void (*product)(const fr_product *p);
 
-    /* dst (k, panel units of groups = 1): columns [col, col + n) of the k rows, zero beyond n. sums: NULL or (n,):
-     * the chain of each column over the k rows, stored, or added to what is there if add. */
-    void (*pack_rows)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums, int add);
-    /* C[i][j] = (C[i][j] if add) + sum over k of a[k][i] * b[k][j] for m0 <= i < m1, j < n; b from pack_rows;
-     * c points at row m0. */
-    void (*outer)(ptrdiff_t k, const void *const *a, ptrdiff_t m0, ptrdiff_t m1, const void *b, ptrdiff_t n, void *c,
-                  ptrdiff_t ldc, int add);
+    /* Both factors of a weight gradient are packed for a block of k <= FR_BLOCK tokens.
+     * dst[panel][k][outer_units]: columns [col, col + n) of the k rows, zero beyond n. sums: NULL or (n,): the chain of
+     * each column over the k rows, stored, or added to what is there if add. */
+    void (*pack_right)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums,
+                       int add);
+    /* dst (m * k elements): columns [col, col + m) of the k rows, tile by tile; m <= FR_LEFT. */
+    void (*pack_left)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m);
+    /* C[i][j] = (C[i][j] if add) + sum over k of left[k][i] * right[k][j] for i < m, j < n <= outer_units: one panel. */
+    void (*outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n, void *c, ptrdiff_t ldc,
+                  int add);
     /* out[j] = (out[j] if add) + the chain over k of a[k][col_a + j] * b[k][j], j < n. */
     void (*dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b, ptrdiff_t n,
                         void *out, int add);

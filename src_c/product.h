@@ -70,10 +70,20 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
     }
 }
 
-/* One tile of a panel, rows [i, i + rows) of the product. Incomplete vectors go through a copy on the stack. */
-INLINE void M(product_tile)(const fr_product *p, const M(panel) *panel, ptrdiff_t i, ptrdiff_t rows) {
+/* Rows of a panel that share the first cache with what passes it: a long panel is taken in equal parts. */
+INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t width) {
+    const ptrdiff_t most = PANEL_BYTES / (width * (ptrdiff_t)sizeof(REAL));
+    return (k + most - 1) / most;
+}
+
+/* One tile of a panel: rows [i, i + rows) of the product, k0 <= k < k1. Incomplete vectors go through a copy on the
+ * stack. */
+INLINE void M(product_tile)(const fr_product *p, const M(panel) *panel, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t k0,
+                            ptrdiff_t k1) {
     _Alignas(64) REAL copy[FR_MAX_ROWS * FR_MAX_VECTORS * LANES];
     static const REAL zeros[LANES] = {0};
+    const void *const *const init_rows = k0 ? (const void *const *)p->c : p->init;
+    const ptrdiff_t init_group = k0 ? p->c_group : p->init_group;
     const REAL *a[FR_MAX_ROWS], *init[FR_MAX_ROWS];
     REAL *c[FR_MAX_ROWS];
     ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], at_copy[FR_MAX_VECTORS];
@@ -81,19 +91,19 @@ INLINE void M(product_tile)(const fr_product *p, const M(panel) *panel, ptrdiff_
     const int direct = panel->full;
     for (int v = 0; v < vectors; v++) {
         at_c[v] = panel->group[v] * p->c_group + panel->unit[v];
-        at_init[v] = p->init ? panel->group[v] * p->init_group + panel->unit[v] : 0;
+        at_init[v] = init_rows ? panel->group[v] * init_group + panel->unit[v] : 0;
         at_copy[v] = v * LANES;
     }
     for (ptrdiff_t r = 0; r < rows; r++) {
-        a[r] = p->a[i + r];
-        init[r] = p->init ? (const REAL *)p->init[i + r] : zeros;
+        a[r] = (const REAL *)p->a[i + r] + k0;
+        init[r] = init_rows ? (const REAL *)init_rows[i + r] : zeros;
         c[r] = p->c[i + r];
     }
     if (!direct) {
         for (ptrdiff_t r = 0; r < rows; r++) {
             REAL *to = copy + r * vectors * LANES;
             for (int v = 0; v < vectors; v++)
-                V(store)(to + v * LANES, p->init ? V(loadn)(init[r] + at_init[v], panel->lanes[v]) : V(zero)());
+                V(store)(to + v * LANES, init_rows ? V(loadn)(init[r] + at_init[v], panel->lanes[v]) : V(zero)());
             init[r] = c[r] = to;
         }
     }
@@ -101,9 +111,10 @@ INLINE void M(product_tile)(const fr_product *p, const M(panel) *panel, ptrdiff_
     if (p->b_row) {
         ptrdiff_t at[FR_MAX_VECTORS];
         for (int v = 0; v < vectors; v++) at[v] = p->b_start[panel->group[v]] + panel->unit[v];
-        M(raw_tiles)[vectors][rows](p->k, a, p->b, p->b_row, at, panel->lanes, init, from, c, to);
+        M(raw_tiles)[vectors][rows](k1 - k0, a, p->b, p->b_row, at, panel->lanes, init, from, c, to);
     } else {
-        M(tiles)[vectors][rows](p->k, a, (const REAL *)p->b + panel->offset * p->k, init, from, c, to);
+        const REAL *b = (const REAL *)p->b + panel->offset * p->k + k0 * panel->width;
+        M(tiles)[vectors][rows](k1 - k0, a, b, init, from, c, to);
     }
     if (!direct) {
         for (ptrdiff_t r = 0; r < rows; r++)
@@ -118,47 +129,69 @@ static void M(product)(const fr_product *p) {
         const M(panel) panel = M(panel_of)(p->groups, p->n, at);
         const ptrdiff_t tallest = p->b_row ? FR_RAW_ROWS : tile_rows[panel.vectors];
         const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
-        for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
-            M(product_tile)(p, &panel, first, M(tile_start)(p->rows, tiles, i + 1) - first);
+        const ptrdiff_t parts = p->b_row || tiles == 1 || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
+        for (ptrdiff_t part = 0; part < parts; part++) {
+            const ptrdiff_t k0 = M(tile_start)(p->k, parts, part), k1 = M(tile_start)(p->k, parts, part + 1);
+            for (ptrdiff_t i = 0; i < tiles; i++) {
+                const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
+                M(product_tile)(p, &panel, first, M(tile_start)(p->rows, tiles, i + 1) - first, k0, k1);
+            }
         }
     }
 }
 
-static void M(pack_rows)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums,
-                         int add) {
+static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums,
+                          int add) {
     REAL *dst = dst_;
-    const ptrdiff_t vectors = (n + LANES - 1) / LANES;
-    for (ptrdiff_t v = 0; v < vectors; v++) {
-        const ptrdiff_t lanes = n - v * LANES < LANES ? n - v * LANES : LANES;
-        V(vec) sum = V(zero)();
-        for (ptrdiff_t j = 0; j < k; j++) {
-            const REAL *from = (const REAL *)rows[j] + col + v * LANES;
-            const V(vec) x = lanes == LANES ? V(load)(from) : V(loadn)(from, lanes);
-            V(store)(dst + j * vectors * LANES + v * LANES, x);
-            sum = V(add)(sum, x);
+    const ptrdiff_t width = OUTER_VECTORS * LANES, panels = (n + width - 1) / width;
+    for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
+        const REAL *from = (const REAL *)rows[j] + col;
+        for (ptrdiff_t u = 0; u < panels * width; u += LANES) {
+            REAL *to = dst + (u / width * k + j) * width + u % width;
+            const ptrdiff_t lanes = n - u < LANES ? (n > u ? n - u : 0) : LANES;
+            V(store)(to, lanes == LANES ? V(load)(from + u) : V(loadn)(from + u, lanes));
         }
-        if (sums) {
-            REAL *out = (REAL *)sums + v * LANES;
-            V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
+    }
+    if (!sums) return;
+    for (ptrdiff_t u = 0; u < n; u += LANES) {
+        const ptrdiff_t lanes = n - u < LANES ? n - u : LANES;
+        const REAL *from = dst + u / width * k * width + u % width;
+        REAL *out = (REAL *)sums + u;
+        V(vec) sum = V(zero)();
+        for (ptrdiff_t j = 0; j < k; j++) sum = V(add)(sum, V(load)(from + j * width));
+        V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
+    }
+}
+
+static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m) {
+    REAL *dst = dst_;
+    const ptrdiff_t tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
+    for (ptrdiff_t j = 0; j < k; j++) {
+        const REAL *from = (const REAL *)rows[j] + col;
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t first = M(tile_start)(m, tiles, i), count = M(tile_start)(m, tiles, i + 1) - first;
+            REAL *to = dst + first * k + j * count;
+            for (ptrdiff_t u = 0; u < count; u += LANES) {
+                const ptrdiff_t lanes = count - u < LANES ? count - u : LANES;
+                V(storen)(to + u, V(loadn)(from + first + u, lanes), lanes);
+            }
         }
     }
 }
 
-static void M(outer)(ptrdiff_t k, const void *const *a, ptrdiff_t m0, ptrdiff_t m1, const void *b, ptrdiff_t n,
-                     void *c_, ptrdiff_t ldc, int add) {
-    const ptrdiff_t vectors = (n + LANES - 1) / LANES, rows = m1 - m0;
-    if (!rows) return;
-    const ptrdiff_t tallest = tile_rows[vectors], tiles = (rows + tallest - 1) / tallest;
-    _Alignas(64) REAL copy[FR_MAX_ROWS * FR_MAX_VECTORS * LANES];
+static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n, void *c_,
+                     ptrdiff_t ldc, int add) {
+    const ptrdiff_t vectors = (n + LANES - 1) / LANES, tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
+    _Alignas(64) REAL copy[FR_MAX_ROWS * OUTER_VECTORS * LANES];
     for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t first = M(tile_start)(rows, tiles, i), count = M(tile_start)(rows, tiles, i + 1) - first;
+        const ptrdiff_t first = M(tile_start)(m, tiles, i), count = M(tile_start)(m, tiles, i + 1) - first;
+        const REAL *a = (const REAL *)left + first * k;
         REAL *c = (REAL *)c_ + first * ldc;
         if (n == vectors * LANES) {
-            M(outer_tiles)[vectors][count](k, (const REAL *const *)a, m0 + first, b, c, ldc, add);
+            M(outer_tiles)[vectors][count](k, a, right, c, ldc, add);
             continue;
         }
-        M(outer_tiles)[vectors][count](k, (const REAL *const *)a, m0 + first, b, copy, vectors * LANES, 0);
+        M(outer_tiles)[vectors][count](k, a, right, copy, vectors * LANES, 0);
         for (ptrdiff_t r = 0; r < count; r++)
             for (ptrdiff_t v = 0; v < vectors; v++) {
                 const ptrdiff_t lanes = n - v * LANES < LANES ? n - v * LANES : LANES;

@@ -76,7 +76,6 @@ cdef struct Backward:
     const void **m_at
     const void **dproj_at
     Outer gates                 # dW, dR, db
-    Outer candidate             # GRU with reset before: dR of the candidate
     Outer proj                  # dprojection
     char *dpeephole_out         # NULL or (3, H)
 

@@ -8,7 +8,7 @@ from libc.string cimport memset, strcmp
 from .core cimport Buffer, kernels_of, take, times
 from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_kernels,
                        fr_panels)
-from .linear cimport Outer, Term, outer_scratch
+from .linear cimport Outer, Term, add_term, outer_scratch
 from .ragged cimport Ragged
 from .recurrent cimport run_backward
 from .weights cimport Layout, Matrices, Weights
@@ -142,14 +142,6 @@ cdef class Job:
 
 # ---------------------------------------------------------------- backward
 
-cdef Term *add_term(Outer *o, int block, const void *const *a, Py_ssize_t first, Py_ssize_t m, char *out,
-                    Py_ssize_t ld_out, bint add) noexcept:
-    cdef Term *t = &o.term[o.terms]
-    o.terms += 1
-    t.block, t.a, t.first, t.m, t.out, t.ld_out, t.add = block, a, first, m, out, ld_out, add
-    return t
-
-
 def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
              bint accumulate, int threads):
     """Gradients into the arrays that are not None; dx, dW, dR and dprojection are added to what is there if `accumulate`.
@@ -161,6 +153,7 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     cdef const Matrices *m = &job.weights.m
     cdef const Layout *layout = &m.layout
     cdef Py_ssize_t item = m.k.itemsize, N = job.f.tokens, B = job.f.B, row = layout.gates * m.H, piece = N
+    cdef Term *term
     cdef int j
     memset(&b, 0, sizeof(b))
     b.f = job.f
@@ -194,7 +187,6 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     if f.mask != NULL:
         b.dmasked = job.hold(B, f.ld_h * item)
         b.hidden = job.hold(N, f.K * item)
-    b.scratch = job.hold(threads, outer_scratch(f.k))
     b.x_at = <const void **> job.hold(8 * N + 1, sizeof(void *))
     b.h_at = b.x_at + N
     b.h_in_at = b.h_at + N if f.mask != NULL else b.h_at
@@ -204,28 +196,28 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     b.m_at = b.h_at + 5 * N
     b.dproj_at = b.h_at + 6 * N
 
-    b.gates.k = b.candidate.k = b.proj.k = f.k
-    b.gates.tokens = b.candidate.tokens = b.proj.tokens = N
-    b.gates.n = b.candidate.n = m.H
-    b.proj.n = f.K
-    b.gates.d = b.candidate.d = <const void *const *> b.g_at
+    b.gates.k = b.proj.k = f.k
+    b.gates.tokens = b.proj.tokens = N
+    b.gates.n, b.gates.blocks = m.H, layout.blocks
+    b.proj.n, b.proj.blocks = f.K, 1
+    b.gates.d = <const void *const *> b.g_at
     b.proj.d = <const void *const *> b.dproj_at
-    b.gates.blocks = layout.blocks
-    b.candidate.blocks = b.proj.blocks = 1
     b.gates.sums = data(db)
     if dW is not None:
+        term = add_term(&b.gates, <const void *const *> b.x_at, 0, m.inputs, row, accumulate)
         for j in range(layout.x_groups):
-            add_term(&b.gates, j, <const void *const *> b.x_at, 0, m.inputs, data(dW) + m.x_start[j] * item, row, accumulate)
+            term.out[j] = data(dW) + m.x_start[j] * item
     if dR is not None:
+        term = add_term(&b.gates, <const void *const *> b.h_in_at, 0, f.K, row, accumulate)
         for j in range(layout.r_groups):
-            add_term(&b.gates, layout.r_first + j, <const void *const *> b.h_in_at, 0, f.K,
-                     data(dR) + m.r_start[j] * item, row, accumulate)
+            term.out[layout.r_first + j] = data(dR) + m.r_start[j] * item
         if layout.step == FR_STEP_GRU_RESET:
-            # Its left factor is r h_in, which forward has left in block Q; its right factor block H.
-            add_term(&b.candidate, FR_GRU_H, <const void *const *> b.g_at, FR_GRU_Q * m.H, m.H,
-                     data(dR) + m.h_start * item, row, accumulate)
+            # The candidate's left factor is r h_in, which forward has left in block Q.
+            term = add_term(&b.gates, <const void *const *> b.g_at, FR_GRU_Q * m.H, m.H, row, accumulate)
+            term.out[<int> FR_GRU_H] = data(dR) + m.h_start * item
     if dprojection is not None:
-        add_term(&b.proj, 0, <const void *const *> b.m_at, 0, m.H, data(dprojection), f.K, accumulate)
+        add_term(&b.proj, <const void *const *> b.m_at, 0, m.H, f.K, accumulate).out[0] = data(dprojection)
+    b.scratch = job.hold(1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
     b.want_outer = dW is not None or dR is not None or db is not None or dprojection is not None or dpeephole is not None
     run_backward(&b, threads)
     job.buffers = None

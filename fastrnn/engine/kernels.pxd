@@ -29,6 +29,7 @@ cdef extern from "fastrnn.h" nogil:
         FR_BLOCK
         FR_MAX_GROUPS
         FR_MAX_VECTORS
+        FR_LEFT
         FR_RAW_ROWS
 
     ctypedef struct fr_product:
@@ -97,14 +98,17 @@ cdef extern from "fastrnn.h" nogil:
         int itemsize
         int lanes
         int unit_vectors[5]
+        int outer_units
         void (*pack)(void *dst, Py_ssize_t k, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups, Py_ssize_t n,
                      const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, Py_ssize_t panel0,
                      Py_ssize_t panel1) noexcept nogil
         void (*product)(const fr_product *p) noexcept nogil
-        void (*pack_rows)(void *dst, Py_ssize_t k, const void *const *rows, Py_ssize_t col, Py_ssize_t n, void *sums,
-                          int add) noexcept nogil
-        void (*outer)(Py_ssize_t k, const void *const *a, Py_ssize_t m0, Py_ssize_t m1, const void *b, Py_ssize_t n,
-                      void *c, Py_ssize_t ldc, int add) noexcept nogil
+        void (*pack_right)(void *dst, Py_ssize_t k, const void *const *rows, Py_ssize_t col, Py_ssize_t n,
+                           void *sums, int add) noexcept nogil
+        void (*pack_left)(void *dst, Py_ssize_t k, const void *const *rows, Py_ssize_t col,
+                          Py_ssize_t m) noexcept nogil
+        void (*outer)(Py_ssize_t k, const void *left, Py_ssize_t m, const void *right, Py_ssize_t n, void *c,
+                      Py_ssize_t ldc, int add) noexcept nogil
         void (*dot_columns)(Py_ssize_t k, const void *const *a, Py_ssize_t col_a, const void *const *b, Py_ssize_t n,
                             void *out, int add) noexcept nogil
         void (*forward[5])(const fr_forward *s) noexcept nogil

@@ -3,12 +3,11 @@
 from .core cimport fr_team
 from .kernels cimport fr_kernels
 
-# out[m0 + i] (+)= sum over tokens of a[token][m0 + i] * d[token][block column]: one weight gradient, or a part of one.
+# out[block][i] (+)= sum over tokens of a[token][first + i] * d[token][block]: one weight gradient.
 cdef struct Term:
-    int block                   # which block of columns of d
     const void *const *a        # by token
     Py_ssize_t first, m         # columns first <= j < first + m of a
-    char *out                   # (m, n) at the block's first column
+    char *out[4]                # by block of d: NULL, or (m, n) at the block's first column
     Py_ssize_t ld_out
     bint add                    # add to what is there
 
@@ -21,10 +20,11 @@ cdef struct Outer:
     int blocks
     char *sums                  # NULL or (blocks, n): the column sums of d
     int terms
-    Term term[8]
+    Term term[3]
 
 cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
-cdef Py_ssize_t outer_scratch(const fr_kernels *k) noexcept nogil
+cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out, bint add) noexcept
+cdef size_t outer_scratch(const Outer *o, int threads) except 0
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
                        int size) noexcept nogil
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,

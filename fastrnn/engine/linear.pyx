@@ -3,7 +3,7 @@
 cimport numpy as cnp
 
 from .core cimport Buffer, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, times
-from .kernels cimport FR_BLOCK, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panel_units, fr_panels, fr_product
+from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panel_units, fr_panels, fr_product
 
 import numpy as np
 
@@ -84,9 +84,19 @@ cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth,
 
 # ---------------------------------------------------------------- weight gradients
 
-cdef Py_ssize_t outer_scratch(const fr_kernels *k) noexcept nogil:
-    """Bytes that outer_blocks needs for each thread."""
-    return FR_BLOCK * fr_panel_units(k, 1) * k.itemsize
+cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out, bint add) noexcept:
+    """One more left factor; the caller says where its products go."""
+    cdef Term *t = &o.term[o.terms]
+    o.terms += 1
+    t.a, t.first, t.m, t.ld_out, t.add = a, first, m, ld_out, add
+    t.out[0] = t.out[1] = t.out[2] = t.out[3] = NULL
+    return t
+
+
+cdef size_t outer_scratch(const Outer *o, int threads) except 0:
+    """Bytes that outer_blocks needs: packed panels of d for every thread, and one packed piece of a left factor each."""
+    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units) + threads
+    return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
 
 
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
@@ -95,41 +105,47 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
 
     Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
     in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
+    Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
+    threads than panels. A thread packs its panels once per token block, reading along the rows of d.
     """
     cdef const fr_kernels *k = o.k
-    cdef Py_ssize_t width = fr_panel_units(k, 1), panels = fr_panels(k, 1, o.n), item = k.itemsize
-    cdef Py_ssize_t last = (o.tokens - 1) // FR_BLOCK, splits, task, tasks, at, columns, first, count, b, part
-    cdef Py_ssize_t lo, hi, most = 8
-    cdef int block, i
+    cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, total = o.blocks * panels
+    cdef Py_ssize_t item = k.itemsize, panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
+    cdef int across = <int> min(<Py_ssize_t> size, total), down = size // across, i, block
+    cdef Py_ssize_t p0 = share(total, rank % across, across), p1 = share(total, rank % across + 1, across)
+    cdef Py_ssize_t b, first, count, at, q, q0, q1, lo, hi, m
+    cdef char *right = scratch + (rank // across * total + p0) * panel_size
+    cdef char *left = scratch + (total + size) * panel_size + rank * FR_LEFT * FR_BLOCK * item
     cdef const Term *t
-    for i in range(o.terms):
-        most = max(most, o.term[i].m)
-    splits = min((4 * size + o.blocks * panels - 1) // (o.blocks * panels), most // 8) if size > 1 else 1
-    tasks = o.blocks * panels * splits
-    scratch += rank * outer_scratch(k)
-    task = rank - size
-    while task + size < tasks:
-        task += size
-        part = task % splits
-        at = task // splits % panels
-        block = <int> (task // splits // panels)
-        columns = min(width, o.n - at * width)
-        for b in range(block1 - 1, block0 - 1, -1):
-            first = b * FR_BLOCK
-            count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
-            k.pack_rows(scratch, count, o.d + first, block * o.n + at * width, columns,
-                        o.sums + (block * o.n + at * width) * item if o.sums != NULL and part == 0 else NULL, b != last)
-            for i in range(o.terms):
-                t = &o.term[i]
-                if t.block == block:
-                    lo = t.m * part // splits
-                    hi = t.m * (part + 1) // splits
-                    k.outer(count, t.a + first, t.first + lo, t.first + hi, scratch, columns,
-                            t.out + (lo * t.ld_out + at * width) * item, t.ld_out, t.add or b != last)
-            if rank == 0:
-                poll(team)
-            if fr_stopping(team):
-                return
+    if rank // across >= down:
+        return
+    for b in range(block1 - 1, block0 - 1, -1):
+        first = b * FR_BLOCK
+        count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
+        for block in range(o.blocks):
+            q0, q1 = max(p0 - block * panels, <Py_ssize_t> 0), min(p1 - block * panels, panels)
+            if q0 < q1:
+                at = block * o.n + q0 * width
+                k.pack_right(right + (block * panels + q0 - p0) * width * count * item, count, o.d + first, at,
+                             min(o.n, q1 * width) - q0 * width,
+                             o.sums + at * item if o.sums != NULL and rank < across else NULL, b != last)
+        for i in range(o.terms):
+            t = &o.term[i]
+            lo, hi = share(t.m, rank // across, down), share(t.m, rank // across + 1, down)
+            while lo < hi:
+                m = min(<Py_ssize_t> FR_LEFT, hi - lo)
+                k.pack_left(left, count, t.a + first, t.first + lo, m)
+                for at in range(p0, p1):
+                    block = <int> (at // panels)
+                    q = at % panels
+                    if t.out[block] != NULL:
+                        k.outer(count, left, m, right + (at - p0) * width * count * item, min(width, o.n - q * width),
+                                t.out[block] + (lo * t.ld_out + q * width) * item, t.ld_out, t.add or b != last)
+                lo += m
+                if rank == 0:
+                    poll(team)
+                if fr_stopping(team):
+                    return
 
 
 # ---------------------------------------------------------------- dense functions
@@ -251,18 +267,12 @@ def dense_gradient(x, dy, dw, sums, bint add, int threads):
     d.x, d.dy = <char *> data(x), <char *> data(dy)
     pointers = take(times(2 * rows, sizeof(void *)))
     d.pointers = <const void **> pointers.data
-    scratch = take(times(threads, outer_scratch(d.outer.k)))
-    d.scratch = <char *> scratch.data
     d.outer.d = d.pointers + rows
     d.outer.blocks = 1
     d.outer.sums = <char *> data(sums) if sums is not None else NULL
-    d.outer.terms = 1 if dw is not None else 0
+    d.outer.terms = 0
     if dw is not None:
-        d.outer.term[0].block = 0
-        d.outer.term[0].a = d.pointers
-        d.outer.term[0].first = 0
-        d.outer.term[0].m = depth
-        d.outer.term[0].out = <char *> data(dw)
-        d.outer.term[0].ld_out = n
-        d.outer.term[0].add = add
+        add_term(&d.outer, d.pointers, 0, depth, n, add).out[0] = <char *> data(dw)
+    scratch = take(outer_scratch(&d.outer, threads))
+    d.scratch = <char *> scratch.data
     run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > 1e6 else 1)

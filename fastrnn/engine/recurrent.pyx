@@ -565,9 +565,9 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
         block1 = (f.offset[step1] + FR_BLOCK - 1) // FR_BLOCK
         if b.gates.terms > 0 or b.gates.sums != NULL:
             outer_blocks(&b.gates, block0, block1, b.scratch, team, rank, size)
-        if b.candidate.terms > 0:
-            outer_blocks(&b.candidate, block0, block1, b.scratch, team, rank, size)
         if b.proj.terms > 0:
+            if fr_barrier(team, size):  # the scratch is theirs until all are done
+                return True
             outer_blocks(&b.proj, block0, block1, b.scratch, team, rank, size)
         if b.dpeephole_out != NULL:
             peephole_gradient(b, block0, block1, rank, size)

@@ -10,13 +10,9 @@ static double normal_density(double x) {
     return exp(-0.5 * x * x) * 0.39894228040143267793994605993438;
 }
 
-static double normal_cdf(double x) {
-    return 0.5 * erfc(-x * 0.70710678118654752440084436210485);
-}
+static double normal_cdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752440084436210485); }
 
-static double sigmoid(double x) {
-    return 1 / (1 + exp(-x));
-}
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 double activation(int kind, double x) {
     switch (kind) {

@@ -131,9 +131,7 @@ void set(array *a, ptrdiff_t i, double value) {
     a->want[i] = get(a, i);
 }
 
-void *at(const array *a, ptrdiff_t i) {
-    return (char *)a->data + i * a->itemsize;
-}
+void *at(const array *a, ptrdiff_t i) { return (char *)a->data + i * a->itemsize; }
 
 void **check_rows(const array *a, ptrdiff_t rows, ptrdiff_t ld) {
     void **pointers = exact((size_t)rows * sizeof(void *));
@@ -141,9 +139,7 @@ void **check_rows(const array *a, ptrdiff_t rows, ptrdiff_t ld) {
     return pointers;
 }
 
-ptrdiff_t *check_indices(ptrdiff_t n) {
-    return exact((size_t)n * sizeof(ptrdiff_t));
-}
+ptrdiff_t *check_indices(ptrdiff_t n) { return exact((size_t)n * sizeof(ptrdiff_t)); }
 
 static int agrees(double got, double want, double tolerance) {
     if (isnan(want)) return isnan(got);
@@ -165,8 +161,8 @@ void check_finish(void) {
             if (a->want[j] == CHECK_ANY || agrees(get(a, j), a->want[j], a->tolerance)) continue;
             case_bad = 1;
             if (reports++ < REPORTS)
-                fprintf(stderr, "FAIL %s: %s[%td] is %.17g, not %.17g\n", case_name, a->name, j, get(a, j),
-                        a->want[j]);
+                fprintf(stderr, "FAIL %s: %s[%td] is %.17g, not %.17g\n", case_name, a->name, j,
+                        get(a, j), a->want[j]);
             break;
         }
         free(a->want);

@@ -35,7 +35,8 @@ typedef struct {
     ptrdiff_t row, col, *start;
 } matrix;
 
-matrix matrix_make(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n, int transposed);
+matrix matrix_make(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n,
+                   int transposed);
 double matrix_at(matrix m, ptrdiff_t row, ptrdiff_t group, ptrdiff_t j);
 /* All of it, packed by the kernel. */
 array *matrix_pack(const fr_kernels *k, matrix m, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n);

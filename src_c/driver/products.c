@@ -5,7 +5,8 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
-matrix matrix_make(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n, int transposed) {
+matrix matrix_make(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n,
+                   int transposed) {
     const ptrdiff_t width = groups * n;
     matrix m = {.row = transposed ? 1 : width + 3, .col = transposed ? rows + 2 : 1};
     m.start = check_indices(groups);
@@ -21,7 +22,8 @@ double matrix_at(matrix m, ptrdiff_t row, ptrdiff_t group, ptrdiff_t j) {
 
 array *matrix_pack(const fr_kernels *k, matrix m, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n) {
     array *packed = check_blank(k, "packed", fr_packed_size(k, rows, groups, n));
-    k->pack(packed->data, rows, 0, rows, groups, n, m.values->data, m.row, m.col, m.start, 0, fr_panels(k, groups, n));
+    k->pack(packed->data, rows, 0, rows, groups, n, m.values->data, m.row, m.col, m.start, 0,
+            fr_panels(k, groups, n));
     for (ptrdiff_t i = 0; i < packed->n; i++) packed->want[i] = get(packed, i);
     return packed;
 }
@@ -33,9 +35,10 @@ static ptrdiff_t panel_width(const fr_kernels *k, ptrdiff_t groups, ptrdiff_t n,
     return groups == 1 && needed < units ? needed : units;
 }
 
-static void pack_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n, int transposed) {
-    check_begin("%s f%d pack k=%td groups=%td n=%td transposed=%d", k->target, 8 * k->itemsize, rows, groups, n,
-                transposed);
+static void pack_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n,
+                      int transposed) {
+    check_begin("%s f%d pack k=%td groups=%td n=%td transposed=%d", k->target, 8 * k->itemsize,
+                rows, groups, n, transposed);
     const ptrdiff_t panel_units = fr_panel_units(k, groups), panels = fr_panels(k, groups, n);
     const matrix m = matrix_make(k, rows, groups, n, transposed);
     array *packed = check_blank(k, "packed", fr_packed_size(k, rows, groups, n));
@@ -50,29 +53,38 @@ static void pack_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptr
             for (ptrdiff_t r = k0; r < k1; r++)
                 for (ptrdiff_t g = 0; g < groups; g++)
                     for (ptrdiff_t u = 0; u < units; u++)
-                        panel[(r * groups + g) * units + u] = first + u < n ? matrix_at(m, r, g, first + u) : 0;
+                        panel[(r * groups + g) * units + u] =
+                            first + u < n ? matrix_at(m, r, g, first + u) : 0;
         }
         if (k1 > k0 && p1 > p0)
-            k->pack(packed->data, rows, k0, k1, groups, n, at(m.values, k0 * m.row), m.row, m.col, m.start, p0, p1);
+            k->pack(packed->data, rows, k0, k1, groups, n, at(m.values, k0 * m.row), m.row, m.col,
+                    m.start, p0, p1);
     }
     check_finish();
 }
 
 enum init { INIT_NONE, INIT_ROWS, INIT_SELF, INITS };
 
-static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t groups, ptrdiff_t n, int raw,
-                         enum init init, int part) {
-    check_begin("%s f%d product rows=%td k=%td groups=%td n=%td raw=%d init=%d part=%d", k->target, 8 * k->itemsize,
-                rows, inner, groups, n, raw, (int)init, part);
+static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, ptrdiff_t groups,
+                         ptrdiff_t n, int raw, enum init init, int part) {
+    check_begin("%s f%d product rows=%td k=%td groups=%td n=%td raw=%d init=%d part=%d", k->target,
+                8 * k->itemsize, rows, inner, groups, n, raw, (int)init, part);
     const ptrdiff_t units = fr_panel_units(k, groups), panels = fr_panels(k, groups, n);
     const matrix m = matrix_make(k, inner, groups, n, 0);
     const array *packed = raw ? NULL : matrix_pack(k, m, inner, groups, n);
     const ptrdiff_t lda = inner + 1, c_group = n + 2, c_row = groups * c_group + 1;
     array *a = check_random(k, "a", (rows - 1) * lda + inner);
     array *c = check_random(k, "c", (rows - 1) * c_row + (groups - 1) * c_group + n);
-    const ptrdiff_t init_group = init == INIT_SELF ? c_group : n + 1, init_row = groups * init_group;
-    array *start = check_random(k, "init", init == INIT_ROWS ? (rows - 1) * init_row + (groups - 1) * init_group + n : 0);
-    fr_product p = {.rows = rows, .k = inner, .groups = groups, .n = n, .init_group = init_group, .c_group = c_group};
+    const ptrdiff_t init_group = init == INIT_SELF ? c_group : n + 1,
+                    init_row = groups * init_group;
+    array *start = check_random(
+        k, "init", init == INIT_ROWS ? (rows - 1) * init_row + (groups - 1) * init_group + n : 0);
+    fr_product p = {.rows = rows,
+                    .k = inner,
+                    .groups = groups,
+                    .n = n,
+                    .init_group = init_group,
+                    .c_group = c_group};
     p.panel0 = part == 1 ? panels / 2 : 0;
     p.panel1 = part == 2 ? panels / 2 : panels;
     p.a = (const void *const *)check_rows(a, rows, lda);
@@ -97,39 +109,52 @@ static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, p
     check_finish();
 }
 
-static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrdiff_t m1, ptrdiff_t n, int add) {
-    check_begin("%s f%d outer k=%td m=%td:%td n=%td add=%d", k->target, 8 * k->itemsize, tokens, m0, m1, n, add);
-    const ptrdiff_t units = panel_width(k, 1, n, 0), col = 2, lda = m1 + 1, ldb = col + n + 3, ldc = n + 1;
-    array *a = check_random(k, "a", (tokens - 1) * lda + m1);
+/* C = A' B over a block of tokens, for the columns [m0, m0 + m) of A and [col, col + n) of B. */
+static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrdiff_t m,
+                       ptrdiff_t n, int add) {
+    check_begin("%s f%d outer k=%td m=%td+%td n=%td add=%d", k->target, 8 * k->itemsize, tokens, m0,
+                m, n, add);
+    const ptrdiff_t units = k->outer_units, panels = (n + units - 1) / units;
+    const ptrdiff_t col = 2, lda = m0 + m + 1, ldb = col + n + 3, ldc = n + 1;
+    array *a = check_random(k, "a", (tokens - 1) * lda + m0 + m);
     array *b = check_random(k, "b", (tokens - 1) * ldb + col + n);
-    array *packed = check_blank(k, "packed", tokens * units);
-    array *sums = check_random(k, "sums", n);
-    array *c = check_random(k, "c", (m1 - m0 - 1) * ldc + n);
+    array *left = check_blank(k, "left", m * tokens),
+          *right = check_blank(k, "right", panels * tokens * units);
+    array *sums = check_random(k, "sums", n), *c = check_random(k, "c", (m - 1) * ldc + n);
     const void *const *rows_a = (const void *const *)check_rows(a, tokens, lda);
     const void *const *rows_b = (const void *const *)check_rows(b, tokens, ldb);
-    for (ptrdiff_t t = 0; t < tokens; t++)
-        for (ptrdiff_t j = 0; j < units; j++) packed->want[t * units + j] = j < n ? get(b, t * ldb + col + j) : 0;
+    for (ptrdiff_t i = 0; i < left->n; i++) left->want[i] = CHECK_ANY;
+    for (ptrdiff_t i = 0; i < right->n; i++) {
+        const ptrdiff_t t = i / units % tokens, j = i / units / tokens * units + i % units;
+        right->want[i] = j < n ? get(b, t * ldb + col + j) : 0;
+    }
     for (ptrdiff_t j = 0; j < n; j++) {
         double chain = 0;
-        for (ptrdiff_t t = 0; t < tokens; t++) chain = check_round(k, chain + get(b, t * ldb + col + j));
+        for (ptrdiff_t t = 0; t < tokens; t++)
+            chain = check_round(k, chain + get(b, t * ldb + col + j));
         sums->want[j] = add ? check_round(k, get(sums, j) + chain) : chain;
     }
-    for (ptrdiff_t i = m0; i < m1; i++)
+    for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) {
-            const ptrdiff_t place = (i - m0) * ldc + j;
             double chain = 0;
             for (ptrdiff_t t = 0; t < tokens; t++)
-                chain = check_link(k, get(a, t * lda + i), get(b, t * ldb + col + j), chain);
-            c->want[place] = add ? check_round(k, get(c, place) + chain) : chain;
+                chain = check_link(k, get(a, t * lda + m0 + i), get(b, t * ldb + col + j), chain);
+            c->want[i * ldc + j] = add ? check_round(k, get(c, i * ldc + j) + chain) : chain;
         }
-    k->pack_rows(packed->data, tokens, rows_b, col, n, sums->data, add);
-    k->outer(tokens, rows_a, m0, m1, packed->data, n, c->data, ldc, add);
-    k->pack_rows(packed->data, tokens, rows_b, col, n, NULL, add);
+    k->pack_left(left->data, tokens, rows_a, m0, m);
+    k->pack_right(right->data, tokens, rows_b, col, n, sums->data, add);
+    for (ptrdiff_t p = 0; p < panels; p++) {
+        const ptrdiff_t width = n - p * units < units ? n - p * units : units;
+        k->outer(tokens, left->data, m, at(right, p * tokens * units), width, at(c, p * units), ldc,
+                 add);
+    }
+    k->pack_right(right->data, tokens, rows_b, col, n, NULL, add);
     check_finish();
 }
 
 static void dot_columns_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t n, int add) {
-    check_begin("%s f%d dot_columns k=%td n=%td add=%d", k->target, 8 * k->itemsize, tokens, n, add);
+    check_begin("%s f%d dot_columns k=%td n=%td add=%d", k->target, 8 * k->itemsize, tokens, n,
+                add);
     const ptrdiff_t col = 3, lda = col + n + 1, ldb = n + 2;
     array *a = check_random(k, "a", (tokens - 1) * lda + col + n);
     array *b = check_random(k, "b", (tokens - 1) * ldb + n);
@@ -160,10 +185,10 @@ void check_products(const fr_kernels *k) {
                     product_case(k, rows, depths[d], groups, sizes[i], 1, init, (int)(rows % 3));
             }
         }
-    for (ptrdiff_t n = 1; n <= fr_panel_units(k, 1); n += 1 + n / 8)
+    for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
-            for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m % 4 + m, n, add);
-    outer_case(k, FR_BLOCK, 1, 20, fr_panel_units(k, 1), 1);
+            for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m, n, add);
+    outer_case(k, FR_BLOCK, 1, FR_LEFT, k->outer_units, 1);
     for (int i = 0; i < COUNT(sizes); i++)
         for (int add = 0; add < 2; add++) dot_columns_case(k, 1 + 3 * i, sizes[i], add);
 }

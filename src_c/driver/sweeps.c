@@ -3,13 +3,9 @@
 
 #include "check.h"
 
-static double tolerance(const fr_kernels *k) {
-    return k->itemsize == 4 ? 2e-6 : 2e-15;
-}
+static double tolerance(const fr_kernels *k) { return k->itemsize == 4 ? 2e-6 : 2e-15; }
 
-static int saves_input(int kind) {
-    return kind == FR_GELU || kind == FR_SILU;
-}
+static int saves_input(int kind) { return kind == FR_GELU || kind == FR_SILU; }
 
 static void map_case(const fr_kernels *k, int kind, int what, ptrdiff_t n) {
     check_begin("%s f%d map kind=%d what=%d n=%td", k->target, 8 * k->itemsize, kind, what, n);
@@ -35,8 +31,10 @@ static void map_case(const fr_kernels *k, int kind, int what, ptrdiff_t n) {
 
 static void flat_cases(const fr_kernels *k, ptrdiff_t n) {
     check_begin("%s f%d flat n=%td", k->target, 8 * k->itemsize, n);
-    array *a = check_random(k, "a", n), *b = check_random(k, "b", n), *product = check_blank(k, "product", n);
-    array *sum = check_random(k, "sum", n), *total = check_random(k, "total", n), *scaled = check_random(k, "scaled", n);
+    array *a = check_random(k, "a", n), *b = check_random(k, "b", n),
+          *product = check_blank(k, "product", n);
+    array *sum = check_random(k, "sum", n), *total = check_random(k, "total", n),
+          *scaled = check_random(k, "scaled", n);
     double squares = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         product->want[i] = check_round(k, get(a, i) * get(b, i));
