@@ -70,72 +70,85 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
     }
 }
 
-/* Rows of a panel that share the first cache with what passes it: a long panel is taken in equal parts. */
+/* Into how many equal parts the depth of a panel is cut, so that a part stays in a near cache. */
 INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t width) {
     const ptrdiff_t most = PANEL_BYTES / (width * (ptrdiff_t)sizeof(REAL));
     return (k + most - 1) / most;
 }
 
-/* One tile of a panel: rows [i, i + rows) of the product, k0 <= k < k1. Incomplete vectors go through a copy on the
- * stack. */
-INLINE void M(product_tile)(const fr_product *p, const M(panel) *panel, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t k0,
-                            ptrdiff_t k1) {
-    _Alignas(64) REAL copy[FR_MAX_ROWS * FR_MAX_VECTORS * LANES];
-    static const REAL zeros[LANES] = {0};
-    const void *const *const init_rows = k0 ? (const void *const *)p->c : p->init;
-    const ptrdiff_t init_group = k0 ? p->c_group : p->init_group;
-    const REAL *a[FR_MAX_ROWS], *init[FR_MAX_ROWS];
-    REAL *c[FR_MAX_ROWS];
-    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], at_copy[FR_MAX_VECTORS];
-    const int vectors = panel->vectors;
-    const int direct = panel->full;
-    for (int v = 0; v < vectors; v++) {
-        at_c[v] = panel->group[v] * p->c_group + panel->unit[v];
-        at_init[v] = init_rows ? panel->group[v] * init_group + panel->unit[v] : 0;
-        at_copy[v] = v * LANES;
-    }
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        a[r] = (const REAL *)p->a[i + r] + k0;
-        init[r] = init_rows ? (const REAL *)init_rows[i + r] : zeros;
-        c[r] = p->c[i + r];
-    }
-    if (!direct) {
-        for (ptrdiff_t r = 0; r < rows; r++) {
-            REAL *to = copy + r * vectors * LANES;
-            for (int v = 0; v < vectors; v++)
-                V(store)(to + v * LANES, init_rows ? V(loadn)(init[r] + at_init[v], panel->lanes[v]) : V(zero)());
-            init[r] = c[r] = to;
-        }
-    }
-    const ptrdiff_t *const from = direct ? at_init : at_copy, *const to = direct ? at_c : at_copy;
-    if (p->b_row) {
-        ptrdiff_t at[FR_MAX_VECTORS];
-        for (int v = 0; v < vectors; v++) at[v] = p->b_start[panel->group[v]] + panel->unit[v];
-        M(raw_tiles)[vectors][rows](k1 - k0, a, p->b, p->b_row, at, panel->lanes, init, from, c, to);
-    } else {
-        const REAL *b = (const REAL *)p->b + panel->offset * p->k + k0 * panel->width;
-        M(tiles)[vectors][rows](k1 - k0, a, b, init, from, c, to);
-    }
-    if (!direct) {
-        for (ptrdiff_t r = 0; r < rows; r++)
-            for (int v = 0; v < vectors; v++)
-                V(storen)((REAL *)p->c[i + r] + at_c[v], V(load)(c[r] + at_copy[v]), panel->lanes[v]);
+/* The tiles of some rows of a panel: c[i][at_c] = init[i][at_init] + a[i] b. From unpacked weights: */
+INLINE void M(tiles_raw)(const M(panel) *panel, ptrdiff_t rows, ptrdiff_t k, const REAL *const *a, const REAL *b,
+                         ptrdiff_t b_row, const ptrdiff_t *b_start, const REAL *const *init, const ptrdiff_t *at_init,
+                         REAL *const *c, const ptrdiff_t *at_c) {
+    const ptrdiff_t tiles = (rows + FR_RAW_ROWS - 1) / FR_RAW_ROWS;
+    ptrdiff_t at[FR_MAX_VECTORS];
+    for (int v = 0; v < panel->vectors; v++) at[v] = b_start[panel->group[v]] + panel->unit[v];
+    for (ptrdiff_t i = 0; i < tiles; i++) {
+        const ptrdiff_t r = M(tile_start)(rows, tiles, i), count = M(tile_start)(rows, tiles, i + 1) - r;
+        M(raw_tiles)[panel->vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r, at_c);
     }
 }
 
+/* From packed ones, part by part of the depth; b is the panel. */
+INLINE void M(tiles_packed)(const M(panel) *panel, ptrdiff_t rows, ptrdiff_t k, const REAL *const *a, const REAL *b,
+                            ptrdiff_t parts, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                            const ptrdiff_t *at_c) {
+    const ptrdiff_t tallest = tile_rows[panel->vectors], tiles = (rows + tallest - 1) / tallest;
+    for (ptrdiff_t part = 0; part < parts; part++) {
+        const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t r = M(tile_start)(rows, tiles, i), count = M(tile_start)(rows, tiles, i + 1) - r;
+            const REAL *const *const from = part ? (const REAL *const *)c : init;
+            M(tiles)[panel->vectors][count](k1 - k0, a + r, k0, b + k0 * panel->width, from + r,
+                                            part ? at_c : at_init, c + r, at_c);
+        }
+    }
+}
+
+/* Incomplete vectors, and sums that are taken up again, stay on the stack until they are done. */
 static void M(product)(const fr_product *p) {
-    if (!p->rows) return;
+    _Alignas(64) REAL copy[BAND * FR_MAX_VECTORS * LANES];
+    static const REAL zeros[LANES] = {0};
+    const REAL *init[BAND];
+    REAL *sums[BAND];
+    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], at_copy[FR_MAX_VECTORS];
+    const ptrdiff_t bands = (p->rows + BAND - 1) / BAND;
     for (ptrdiff_t at = p->panel0; at < p->panel1; at++) {
         const M(panel) panel = M(panel_of)(p->groups, p->n, at);
-        const ptrdiff_t tallest = p->b_row ? FR_RAW_ROWS : tile_rows[panel.vectors];
-        const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
-        const ptrdiff_t parts = p->b_row || tiles == 1 || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
-        for (ptrdiff_t part = 0; part < parts; part++) {
-            const ptrdiff_t k0 = M(tile_start)(p->k, parts, part), k1 = M(tile_start)(p->k, parts, part + 1);
-            for (ptrdiff_t i = 0; i < tiles; i++) {
-                const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
-                M(product_tile)(p, &panel, first, M(tile_start)(p->rows, tiles, i + 1) - first, k0, k1);
+        const ptrdiff_t parts = p->b_row || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
+        const int direct = panel.full && parts == 1;
+        for (int v = 0; v < panel.vectors; v++) {
+            at_c[v] = panel.group[v] * p->c_group + panel.unit[v];
+            at_init[v] = p->init ? panel.group[v] * p->init_group + panel.unit[v] : 0;
+            at_copy[v] = v * LANES;
+        }
+        for (ptrdiff_t band = 0; band < bands; band++) {
+            const ptrdiff_t first = M(tile_start)(p->rows, bands, band);
+            const ptrdiff_t rows = M(tile_start)(p->rows, bands, band + 1) - first;
+            const REAL *const *a = (const REAL *const *)p->a + first;
+            const REAL *const *from = p->init ? (const REAL *const *)p->init + first : init;
+            REAL *const *c = (REAL *const *)p->c + first, *const *to = direct ? c : sums;
+            const ptrdiff_t *at_from = at_init, *const at_to = direct ? at_c : at_copy;
+            for (ptrdiff_t r = 0; r < rows; r++) {
+                if (!p->init) init[r] = zeros;
+                if (!direct) sums[r] = copy + r * panel.width;
             }
+            if (!panel.full && p->init) {
+                for (ptrdiff_t r = 0; r < rows; r++)
+                    for (int v = 0; v < panel.vectors; v++)
+                        V(store)(sums[r] + v * LANES, V(loadn)(from[r] + at_init[v], panel.lanes[v]));
+                from = (const REAL *const *)sums;
+                at_from = at_copy;
+            }
+            if (p->b_row)
+                M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to, at_to);
+            else
+                M(tiles_packed)(&panel, rows, p->k, a, (const REAL *)p->b + panel.offset * p->k, parts, from, at_from,
+                                to, at_to);
+            if (direct) continue;
+            for (ptrdiff_t r = 0; r < rows; r++)
+                for (int v = 0; v < panel.vectors; v++)
+                    V(storen)(c[r] + at_c[v], V(load)(sums[r] + v * LANES), panel.lanes[v]);
         }
     }
 }
@@ -146,10 +159,14 @@ static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrd
     const ptrdiff_t width = OUTER_VECTORS * LANES, panels = (n + width - 1) / width;
     for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
         const REAL *from = (const REAL *)rows[j] + col;
-        for (ptrdiff_t u = 0; u < panels * width; u += LANES) {
-            REAL *to = dst + (u / width * k + j) * width + u % width;
-            const ptrdiff_t lanes = n - u < LANES ? (n > u ? n - u : 0) : LANES;
-            V(store)(to, lanes == LANES ? V(load)(from + u) : V(loadn)(from + u, lanes));
+        for (ptrdiff_t p = 0; p < panels; p++) {
+            REAL *to = dst + (p * k + j) * width;
+            for (ptrdiff_t u = 0; u < width; u += LANES) {
+                const ptrdiff_t left = n - p * width - u;
+                V(store)(to + u, left >= LANES ? V(load)(from + p * width + u)
+                                 : left > 0    ? V(loadn)(from + p * width + u, left)
+                                               : V(zero)());
+            }
         }
     }
     if (!sums) return;
@@ -166,15 +183,16 @@ static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrd
 static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m) {
     REAL *dst = dst_;
     const ptrdiff_t tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
-    for (ptrdiff_t j = 0; j < k; j++) {
+    ptrdiff_t start[FR_LEFT + 1];
+    for (ptrdiff_t i = 0; i <= tiles; i++) start[i] = M(tile_start)(m, tiles, i);
+    for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
         const REAL *from = (const REAL *)rows[j] + col;
         for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t first = M(tile_start)(m, tiles, i), count = M(tile_start)(m, tiles, i + 1) - first;
+            const ptrdiff_t first = start[i], count = start[i + 1] - first;
             REAL *to = dst + first * k + j * count;
-            for (ptrdiff_t u = 0; u < count; u += LANES) {
-                const ptrdiff_t lanes = count - u < LANES ? count - u : LANES;
-                V(storen)(to + u, V(loadn)(from + first + u, lanes), lanes);
-            }
+            ptrdiff_t u = 0;
+            for (; u + LANES <= count; u += LANES) V(store)(to + u, V(load)(from + first + u));
+            if (u < count) V(storen)(to + u, V(loadn)(from + first + u, count - u), count - u);
         }
     }
 }

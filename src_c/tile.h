@@ -32,17 +32,18 @@
 #define RAW_TILES(X) TILES_UP_TO_3(X, 1) X(1, 4) TILES_UP_TO_3(X, 2) X(2, 4) TILES_UP_TO_3(X, 3) X(3, 4) TILES_UP_TO_3(X, 4) X(4, 4)
 #define OUTER_VECTORS 2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
-/* Elements of a packed panel that share the first cache with the rows that pass it. */
-#ifdef __AVX512F__
-#define PANEL_BYTES (24 * 1024)
+/* Bytes of a packed panel that stay in a near cache while a band of rows passes. */
+#ifdef __AVX512F__ /* such CPUs have large second caches, which feed a tile at full speed */
+#define PANEL_BYTES (128 * 1024)
 #else
-#define PANEL_BYTES (16 * 1024)
+#define PANEL_BYTES (24 * 1024)
 #endif
+#define BAND 48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
 static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
 #endif
 
-/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][k] * b[k][v], each (i, v) one vector. */
-typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, const REAL *const *init,
+/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. */
+typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b, const REAL *const *init,
                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]], of which the first n[v] lanes exist. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row, const ptrdiff_t *at,
@@ -51,12 +52,12 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 /* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v], a packed with the tile's rows. */
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc, int add);
 
-INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, const REAL *b,
-                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, ptrdiff_t first,
+                         const REAL *b, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     const REAL *row[FR_MAX_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
-        row[i] = a[i];
+        row[i] = a[i] + first;
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
     }
     for (ptrdiff_t j = 0; j < k; j++) {
@@ -134,9 +135,10 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
 }
 
 #define INSTANCE(v, r)                                                                                        \
-    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, const REAL *const *init, \
-                                       const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {        \
-        M(tile_body)(r, v, k, a, b, init, at_init, c, at_c);                                                      \
+    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,         \
+                                       const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,         \
+                                       const ptrdiff_t *at_c) {                                                   \
+        M(tile_body)(r, v, k, a, first, b, init, at_init, c, at_c);                                                      \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE

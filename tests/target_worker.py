@@ -6,7 +6,16 @@ import fastrnn
 import numpy as np
 from bit_cases import CASES
 from fastrnn import functional as F
+from fastrnn.engine import sweeps
 from helpers import everything
+from maths import KINDS
+
+
+def arguments(dtype):
+    """Numbers on which all targets' maths are compared."""
+    rng = np.random.default_rng(3)
+    spread = np.ldexp(rng.uniform(1, 2, 40_000), rng.integers(-30, 8, 40_000)) * rng.choice([-1, 1], 40_000)
+    return np.concatenate([rng.uniform(-20, 20, 40_001), spread]).astype(dtype)
 
 
 def main(path):
@@ -19,6 +28,8 @@ def main(path):
         a = rng.standard_normal((45, 33)).astype(dtype)
         b = rng.standard_normal((33, 67)).astype(dtype)
         found[f"matmul/{dtype}"] = F.matmul(a, b)
+        for kind in KINDS:
+            found[f"maths-{kind}/{dtype}"] = sweeps.map_activation(kind, arguments(dtype))
     np.savez(path, target=fastrnn.runtime.target(), **found)
 
 

@@ -182,6 +182,21 @@ def test_lists_integers_and_bools_are_numbers(cell):
     assert call(np.float32(x), np.float32(W), np.float64(R)).y.dtype == np.float64
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_lengths_and_masks_of_any_kind(cell):
+    case = Case(cell=cell, T=6, B=4, lengths=True, holes=True)
+    data = case.data()
+    call = getattr(F, cell)
+    arguments = (data["x"], data["W"], data["R"], data["b"])
+    right = call(*arguments, lengths=data["lengths"], mask=data["mask"])
+    for kind in ("int8", "uint8", "int16", ">i4", "int64", "uint64"):
+        out = call(*arguments, lengths=data["lengths"].astype(kind), mask=data["mask"])
+        assert out.y.tobytes() == right.y.tobytes(), kind
+    lists = {"lengths": data["lengths"].tolist(), "mask": data["mask"].tolist()}
+    assert call(*arguments, **lists).y.tobytes() == right.y.tobytes()
+    assert call(*arguments, lengths=tuple(lists["lengths"]), mask=data["mask"].T.copy().T).y.tobytes() == right.y.tobytes()
+
+
 def test_outputs_are_fresh_and_writable():
     case = with_(FULL, lengths=False, holes=False)
     data = case.data()

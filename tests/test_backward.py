@@ -27,12 +27,13 @@ def names(case):
     return [name for name in GRADIENTS if name in present]
 
 
+@pytest.mark.parametrize("T", [7, 130])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("memory", ["full", "low"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_wrt(cell, memory, dtype):
+def test_wrt(cell, memory, dtype, T):
     """Each gradient alone has the bits it has among all; the others are None."""
-    case = with_(RICH[cell], dtype=dtype, memory=memory)
+    case = with_(RICH[cell], dtype=dtype, memory=memory, T=T)
     right = all_gradients(case)
     assert list(right) == names(case)
     for wanted in [*((name,) for name in right), ("x", "b"), ("W", "R"), (), tuple(right)]:
@@ -81,11 +82,13 @@ def test_into_for_some(cell):
     assert np.shares_memory(found["R"], R)
 
 
+@pytest.mark.parametrize("memory", ["full", "low"])
+@pytest.mark.parametrize("T", [7, 130])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_accumulate_adds(cell, dtype):
-    """Two backwards into the same arrays: the sum of their gradients."""
-    case = with_(RICH[cell], dtype=dtype)
+def test_accumulate_adds(cell, dtype, T, memory):
+    """Two backwards into the same arrays: the sum of their gradients, within a block of 256 tokens and beyond."""
+    case = with_(RICH[cell], dtype=dtype, T=T, memory=memory)
     other = with_(case, seed=5)
     first, second = flatten(all_gradients(case)), flatten(all_gradients(other))
     into = buffers(case, all_gradients(case), 0.0)

@@ -228,11 +228,11 @@ def test_the_dense_functions(monkeypatch):
     """linear, embedding, softmax_cross_entropy and matmul, forward and backward."""
     rng = np.random.default_rng(0)
     for dtype in ("float32", "float64"):
-        x = rng.standard_normal((7, 43, 19)).astype(dtype)
-        W, b = rng.standard_normal((19, 37)).astype(dtype), rng.standard_normal(37).astype(dtype)
-        E = rng.standard_normal((11, 19)).astype(dtype)
-        ids = rng.integers(0, 11, (7, 43))
-        targets = rng.integers(0, 37, (7, 43))
+        x = rng.standard_normal((29, 83, 61)).astype(dtype)
+        W, b = rng.standard_normal((61, 75)).astype(dtype), rng.standard_normal(75).astype(dtype)
+        E = rng.standard_normal((11, 61)).astype(dtype)
+        ids = rng.integers(0, 11, (29, 83))
+        targets = rng.integers(0, 75, (29, 83))
 
         def run():
             embedded = F.embedding(ids, E, training=True)  # noqa: B023
@@ -241,7 +241,7 @@ def test_the_dense_functions(monkeypatch):
             dlogits = F.backward(loss.tape).logits
             g = F.backward(dense.tape, dlogits)
             gE = F.backward(embedded.tape, g.x)
-            product = F.matmul(x.reshape(-1, 19), W)  # noqa: B023
+            product = F.matmul(x.reshape(-1, 61), W)  # noqa: B023
             return {"y": dense.y, "loss": np.array(loss.loss), "dl": dlogits, "x": g.x, "W": g.W, "b": g.b,
                     "E": gE.W, "product": product}  # fmt: skip
 

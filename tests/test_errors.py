@@ -31,14 +31,14 @@ def refused(error, cell, *fragments, **changes):
     house_style(caught.value, WHO[cell], *fragments)
 
 
-def house_style(error, *fragments, got="got"):
+def house_style(error, *fragments):
     text = str(error)
     assert isinstance(error, FastRNNError)
     for fragment in fragments:
         assert str(fragment) in text, f"{fragment!r} is missing in: {text}"
     first, _, rest = text.partition("\n")
     assert "hint" in rest, f"no hint line in: {text}"
-    assert got in first, f"what came is missing in: {first}"
+    assert "got" in first, f"what came is missing in: {first}"
 
 
 def test_the_hierarchy():
@@ -57,15 +57,17 @@ def test_wrong_shapes(cell):
     refused(ShapeError, cell, "x", f"I={I}", (B, T, I + 1), x=z((B, T, I + 1)))
     for shape in ((GH,), (H + 1, GH), (H, GH, 1)):
         refused(ShapeError, cell, "R", shape, R=z(shape))
-    # where W and R disagree on H, either may be the wrong one: the message names both sizes
-    refused(ShapeError, cell, GH, R=z((2 * H, 2 * GH)))
-    refused(ShapeError, cell, "W", (I, GH + 1), GH, W=z((I, GH + 1)))
-    for shape in ((GH,), (GH, I), (I, GH, 1)):
+    # where W and R disagree on H, either may be the wrong one
+    for shape in ((2 * H, 2 * GH), (H, GH + 1)):
+        refused(ShapeError, cell, "must have shape", R=z(shape))
+    for shape in ((I, GH + 1), (GH, I)):
+        refused(ShapeError, cell, "must have shape", W=z(shape))
+    for shape in ((GH,), (I, GH, 1)):
         refused(ShapeError, cell, "W", shape, W=z(shape))
     for shape in ((GH + 1,), (1, GH), (GH, 1), (3, GH), ()):
         refused(ShapeError, cell, "b", shape, b=z(shape))
     for shape in ((B,), (B, T + 1), (T, B), (B, T, 1), (1, T)):
-        refused(ShapeError, cell, "mask", f"B={B}, T={T}", shape, mask=z(shape, bool))
+        refused(ShapeError, cell, "mask", "(B, T)", shape, mask=z(shape, bool))
     for shape in ((B + 1,), (B - 1,), (1,), (B, 1), ()):
         refused(ShapeError, cell, "lengths", shape, lengths=z(shape, int))
     for shape in ((B, H + 1), (H, B), (B,), (1, H), (1, B, H)):
@@ -95,10 +97,10 @@ def test_wrong_gru_biases():
 def test_wrong_lstm_extras():
     z = np.zeros
     for shape in ((3 * H,), (H, 3), (3, H + 1), (2, H)):
-        refused(ShapeError, "lstm", "peephole", f"(3, H={H})", shape, peephole=z(shape))
+        refused(ShapeError, "lstm", "peephole", (3, H), shape, peephole=z(shape))
     for shape in ((P, H), (H,), (H + 1, P), (H, P, 1)):
         refused(ShapeError, "lstm", "projection", shape, projection=z(shape), R=z((P, 4 * H)))
-    refused(ShapeError, "lstm", "R", (H, 4 * H), f"P={P}", projection=z((H, P)))
+    refused(ShapeError, "lstm", "R", (H, 4 * H), projection=z((H, P)))
     for clip in (-1.0, 0.0, np.nan, -np.inf):
         refused(ArgumentError, "lstm", "cell_clip", clip, cell_clip=clip)
     refused((ArgumentError, DTypeError), "lstm", "cell_clip", cell_clip="1")
@@ -201,13 +203,13 @@ def test_wrong_wrt_and_into(cell):
     for wrt in (("x", "w"), ("states",), ("R", "peephole"), ("initial_state",)):
         with pytest.raises(ArgumentError) as caught:
             F.backward(one, wrt=wrt)
-        house_style(caught.value, "wrt", wrt[-1], got="names")
+        house_style(caught.value, "wrt", wrt[-1])
     with pytest.raises(ArgumentError, match="wrt"):
         F.backward(one, wrt="peephole, W")
     with pytest.raises(ArgumentError, match="into"):
         F.backward(one, into={"V": z((2, 2))})
     with pytest.raises(ShapeError, match="into"):
-        F.backward(one, into={"R": z((H, H))})
+        F.backward(one, into={"R": z((H, H + 1))})
     with pytest.raises(DTypeError, match="into"):
         F.backward(one, into={"R": z((H, GATES[cell] * H), np.float32)})
     frozen = z((H, GATES[cell] * H))

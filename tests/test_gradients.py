@@ -125,6 +125,7 @@ def test_chunk_boundaries(cell, reset_after, memory):
     for T, B in ((255, 1), (256, 1), (257, 1), (128, 2), (129, 2), (37, 7), (64, 8), (171, 3), (86, 6)):
         check(with_(base, T=T, B=B, seed=T))
     check(with_(base, T=90, B=6, lengths=True, holes=True, reverse=True, seed=5))
+    check(with_(base, T=330, B=7, holes=True, recurrent_mask=True, peephole=cell == "lstm", seed=6))
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -87,13 +87,13 @@ def test_memory_stays_flat():
                 with pytest.raises(ValueError):
                     forward(case, {**data, "W": data["W"][:, 1:]}, training=True)
 
-    calls(1500)
+    calls(1000)
     gc.collect()
     before = resident()
-    calls(3000)
+    calls(1500)
     gc.collect()
     grown = resident() - before
-    assert grown < 8e6, f"{grown / 3000:.0f} bytes a call"
+    assert grown < 6e6, f"{grown / 1500:.0f} bytes a call"
 
 
 @needs_proc

@@ -1,5 +1,7 @@
 """Layers and initializers: Keras's shapes and names, gradients by finite differences, the pack cache."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -234,6 +236,16 @@ def test_misuse_is_told():
         LSTM(0)
     with pytest.raises(ArgumentError, match="glorot_uniform"):
         Dense(2, kernel_initializer="glorot")
+
+
+def test_several_threads_predict_with_one_layer():
+    layer = LSTM(20, seed=0)
+    x = drawn((8, 5, 7)).astype(np.float32)
+    expected = LSTM(20, seed=0)(x)
+    layer.build(x.shape)
+    with ThreadPoolExecutor(4) as pool:
+        for y in pool.map(lambda _: layer(x), range(20)):
+            np.testing.assert_array_equal(y, expected)
 
 
 def test_parameter_versions():

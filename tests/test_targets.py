@@ -11,6 +11,8 @@ import pytest
 import tally
 from bit_cases import CASES, label
 from fastrnn import functional as F
+from maths import KINDS, bound, exact, ulps
+from target_worker import arguments
 
 HERE = pathlib.Path(__file__).parent
 TARGETS = sorted(fastrnn.runtime.targets())
@@ -46,6 +48,8 @@ def test_the_machine_runs_the_baseline_and_its_own_target():
 def test_target_agrees_with_the_baseline(results, target):
     """float32 within the design's tolerance for y, float64 within a few roundings; gradients by the largest entry."""
     for name, right in results["baseline"].items():
+        if name.startswith("maths"):
+            continue  # in ulp, below
         found = results[target][name]
         assert found.dtype == right.dtype and found.shape == right.shape, name
         index = name.split("/")[0]
@@ -57,6 +61,19 @@ def test_target_agrees_with_the_baseline(results, target):
         forward = "/d" not in name
         limit = (1e-5 if forward else 1e-4) if single else 1e-12
         assert gap <= limit * scale, (where, name, gap)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_maths_of_every_target(results, target):
+    """The stated bounds hold for each target; test_maths.py sweeps the one in use densely."""
+    for kind in KINDS:
+        x = arguments("float32")
+        error = ulps(results[target][f"maths-{kind}/float32"], exact(kind, x.astype(np.float64)), x)
+        assert (error <= bound(kind, x)).all(), (kind, x[np.argmax(error)], error.max())
+        if np.finfo(np.longdouble).eps < 1e-18 and kind != "gelu":
+            x = arguments("float64")
+            error = ulps(results[target][f"maths-{kind}/float64"], exact(kind, x.astype(np.longdouble)), x)
+            assert (error <= bound(kind, x)).all(), (kind, x[np.argmax(error)], error.max())
 
 
 @pytest.mark.skipif(len(FMA) < 2, reason="fewer than two targets with fused multiply-add here")

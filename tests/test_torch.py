@@ -74,12 +74,21 @@ def test_any_cell(cell):
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize("cell", CELLS)
 def test_many_tokens(cell, reset_after, memory):
-    """More tokens than a block of 256 and more steps than a time chunk."""
-    for T, B in ((300, 1), (90, 3), (40, 13), (9, 65), (2, 130)):
+    """More tokens than a block of 256, than a time chunk, and than memory="low" computes again in one piece."""
+    for T, B in ((300, 1), (90, 3), (40, 13), (9, 65), (2, 130), (230, 7), (3, 1050)):
         check(Case(cell=cell, T=T, B=B, H=17, I=9, reset_after=reset_after, memory=memory, state=True))
         check(Case(cell=cell, T=T, B=B, H=12, I=5, P=7 if cell == "lstm" else 0, peephole=cell == "lstm",
                    reset_after=reset_after, memory=memory, lengths=True, holes=True, recurrent_mask=True,
                    reverse=True, seed=3))  # fmt: skip
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+@pytest.mark.parametrize("cell", CELLS)
+def test_wide(cell, reset_after):
+    """Sums long enough to be taken in parts."""
+    for H, I in ((300, 20), (70, 1100), (1050, 30)):  # noqa: E741
+        check(Case(cell=cell, T=2, B=14, H=H, I=I, reset_after=reset_after, state=True,
+                   P=1030 if cell == "lstm" and H < 1000 else 0, seed=H))  # fmt: skip
 
 
 # torch.nn's gate orders, as positions of our gates among theirs: LSTM i f g o, GRU r z n

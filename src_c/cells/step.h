@@ -11,72 +11,57 @@ INLINE void M(put)(REAL *p, V(vec) x, ptrdiff_t lanes) {
         V(storen)(p, x, lanes);
 }
 
-enum { M(STEP_ROWS) = 48 };
-
-/* h_in R for some rows of a panel, on the stack. */
+/* h_in R for a band of rows of a panel, on the stack. */
 typedef struct {
-    _Alignas(64) REAL sum[M(STEP_ROWS) * FR_MAX_VECTORS * LANES]; /* (rows, vectors, LANES) */
+    _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, vectors, LANES) */
     M(panel) panel;
     ptrdiff_t first, rows;
 } M(step_tile);
 
-/* One register tile of t->sum: rows i <= r < i + rows, k0 <= k < k1. The chain starts from the gate buffer from block
- * `block` on, but for the last group if last is not NULL: then from the vector last (H,). */
-INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups, M(step_tile) *t,
-                            ptrdiff_t i, ptrdiff_t rows, ptrdiff_t k0, ptrdiff_t k1) {
-    const REAL *a[FR_MAX_ROWS], *init[FR_MAX_ROWS];
-    REAL *c[FR_MAX_ROWS];
+/* t->sum. The chains start from the gate buffer from block `block` on, but for the last group if last is not NULL: then
+ * from the vector last (H,). */
+INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
+                            M(step_tile) *t) {
+    const REAL *a[BAND], *init[BAND];
+    REAL *c[BAND];
     ptrdiff_t at_g[FR_MAX_VECTORS], at_sum[FR_MAX_VECTORS];
-    const int vectors = t->panel.vectors;
-    for (int v = 0; v < vectors; v++) {
-        at_g[v] = (block + t->panel.group[v]) * s->units + t->panel.unit[v];
+    const M(panel) *panel = &t->panel;
+    for (int v = 0; v < panel->vectors; v++) {
+        at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
         at_sum[v] = v * LANES;
     }
-    const int direct = !k0 && t->panel.full && !last;
-    for (ptrdiff_t r = 0; r < rows; r++) {
-        const ptrdiff_t row = t->first + i + r;
-        const REAL *g = (const REAL *)s->g + row * s->ld_g;
-        a[r] = (const REAL *)s->h_in + row * s->ld_h_in + k0;
-        c[r] = t->sum + (i + r) * vectors * LANES;
+    const int direct = panel->full && !last;
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        const REAL *g = (const REAL *)s->g + (t->first + r) * s->ld_g;
+        a[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
+        c[r] = t->sum + r * panel->width;
         init[r] = direct ? g : c[r];
-        if (direct || k0) continue;
-        for (int v = 0; v < vectors; v++) {
-            const REAL *from = last && t->panel.group[v] == groups - 1 ? last + t->panel.unit[v] : g + at_g[v];
-            V(store)(c[r] + at_sum[v], M(get)(from, t->panel.lanes[v]));
+        if (direct) continue;
+        for (int v = 0; v < panel->vectors; v++) {
+            const REAL *from = last && panel->group[v] == groups - 1 ? last + panel->unit[v] : g + at_g[v];
+            V(store)(c[r] + at_sum[v], M(get)(from, panel->lanes[v]));
         }
     }
     const ptrdiff_t *const from = direct ? at_g : at_sum;
-    if (s->r_row) {
-        ptrdiff_t at[FR_MAX_VECTORS];
-        for (int v = 0; v < vectors; v++) at[v] = s->r_start[t->panel.group[v]] + t->panel.unit[v];
-        M(raw_tiles)[vectors][rows](k1 - k0, a, s->r, s->r_row, at, t->panel.lanes, init, from, c, at_sum);
-    } else {
-        const REAL *b = (const REAL *)s->r + t->panel.offset * s->k + k0 * t->panel.width;
-        M(tiles)[vectors][rows](k1 - k0, a, b, init, from, c, at_sum);
-    }
+    if (s->r_row)
+        M(tiles_raw)(panel, t->rows, s->k, a, s->r, s->r_row, s->r_start, init, from, c, at_sum);
+    else
+        M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
+                        M(depth_parts)(s->k, panel->width), init, from, c, at_sum);
 }
 
-/* The steps of a cell: for every panel and group of rows the product, then `gates` on it. Panels outside, rows inside,
- * so that a part of R stays in the nearest cache while the rows pass. */
+/* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
+ * that a panel of R stays in a near cache while the rows pass. */
 INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
                     void (*gates)(const fr_forward *, const M(step_tile) *)) {
     M(step_tile) t;
-    const ptrdiff_t bands = (s->rows + M(STEP_ROWS) - 1) / M(STEP_ROWS);
+    const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     for (ptrdiff_t p = s->panel0; p < s->panel1; p++) {
         t.panel = M(panel_of)(groups, s->units, p);
-        const ptrdiff_t tallest = s->r_row ? FR_RAW_ROWS : tile_rows[t.panel.vectors];
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
-            const ptrdiff_t tiles = (t.rows + tallest - 1) / tallest;
-            const ptrdiff_t parts = s->r_row || tiles == 1 ? 1 : M(depth_parts)(s->k, t.panel.width);
-            for (ptrdiff_t part = 0; part < parts; part++) {
-                const ptrdiff_t k0 = M(tile_start)(s->k, parts, part), k1 = M(tile_start)(s->k, parts, part + 1);
-                for (ptrdiff_t i = 0; i < tiles; i++) {
-                    const ptrdiff_t from = M(tile_start)(t.rows, tiles, i), to = M(tile_start)(t.rows, tiles, i + 1);
-                    M(step_product)(s, block, last, groups, &t, from, to - from, k0, k1);
-                }
-            }
+            M(step_product)(s, block, last, groups, &t);
             gates(s, &t);
         }
     }

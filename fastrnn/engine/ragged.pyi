@@ -1,0 +1,17 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+class Ragged:
+    rows: int
+    tokens: int
+    steps: int
+    def __init__(
+        self,
+        B: int,
+        T: int,
+        lengths: NDArray[Any] | None,
+        mask: NDArray[Any] | None,
+        reverse: bool,
+        time_major: bool,
+    ) -> None: ...

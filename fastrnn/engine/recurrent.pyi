@@ -1,0 +1,3 @@
+from .job import Job
+
+def forward(work: list[Job], threads: int) -> None: ...
