@@ -62,7 +62,9 @@ def _default_threads():
                     f"{name}: must be an integer from 1 to 1024, got {text!r}\nhint: unset it to use all cores"
                 )
             return int(text)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     limit = _cgroup_limit()
     return max(1, min(cores, limit) if limit else cores)
 

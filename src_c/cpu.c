@@ -53,22 +53,14 @@ unsigned long fr_flush_denormals(void) {
     return before;
 }
 
-void fr_flush_restore(unsigned long state) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(state));
-}
+void fr_flush_restore(unsigned long state) { __asm__ volatile("msr fpcr, %0" : : "r"(state)); }
 
 #else
 
-int fr_cpu_has(const char *target) {
-    return !strcmp(target, "baseline");
-}
+int fr_cpu_has(const char *target) { return !strcmp(target, "baseline"); }
 
-unsigned long fr_flush_denormals(void) {
-    return 0;
-}
+unsigned long fr_flush_denormals(void) { return 0; }
 
-void fr_flush_restore(unsigned long state) {
-    (void)state;
-}
+void fr_flush_restore(unsigned long state) { (void)state; }
 
 #endif

@@ -46,7 +46,14 @@ enum fr_activation {
 };
 
 /* The steps of the cells. GRU with reset before the product needs two products, hence two steps. */
-enum fr_step_kind { FR_STEP_RNN, FR_STEP_LSTM, FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_GRU_BEFORE, FR_STEP_COUNT };
+enum fr_step_kind {
+    FR_STEP_RNN,
+    FR_STEP_LSTM,
+    FR_STEP_GRU,
+    FR_STEP_GRU_RESET,
+    FR_STEP_GRU_BEFORE,
+    FR_STEP_COUNT
+};
 
 /* Gate blocks of the gate buffer, one row per token. The order is Keras's but for the GRU, whose two products
  * must each see their gates side by side: x W gives (h, z, r), h_prev R gives (z, r, q). */
@@ -87,43 +94,43 @@ typedef struct {
     const void *r;            /* packed R (k, groups * H), or raw as in fr_product */
     ptrdiff_t r_row;
     const ptrdiff_t *r_start;
-    void *g;                  /* (rows, blocks * H) in: x W + b; out: saved gates if save, else undefined */
+    void *g; /* (rows, blocks * H) in: x W + b; out: saved gates if save, else undefined */
     ptrdiff_t ld_g;
-    const void *bias_q;       /* GRU: (H,) start of the chain of q */
-    const void *h_prev;       /* GRU: (rows, H) the state that z mixes in */
+    const void *bias_q; /* GRU: (H,) start of the chain of q */
+    const void *h_prev; /* GRU: (rows, H) the state that z mixes in */
     ptrdiff_t ld_h_prev;
-    const void *c_prev;       /* LSTM: (rows, H); may be c */
+    const void *c_prev; /* LSTM: (rows, H); may be c */
     ptrdiff_t ld_c_prev;
-    void *c;                  /* LSTM: (rows, H) out */
+    void *c; /* LSTM: (rows, H) out */
     ptrdiff_t ld_c;
-    void *h;                  /* (rows, H) out, must not be h_in */
+    void *h; /* (rows, H) out, must not be h_in */
     ptrdiff_t ld_h;
-    void *y;                  /* NULL, or the output array: row token[i] receives a copy of h */
+    void *y; /* NULL, or the output array: row token[i] receives a copy of h */
     const ptrdiff_t *token;
     ptrdiff_t ld_y;
-    const void *peephole;     /* LSTM: NULL or (3, H): i, f, o */
-    double clip;              /* LSTM: |c| <= clip; infinity for none */
+    const void *peephole; /* LSTM: NULL or (3, H): i, f, o */
+    double clip; /* LSTM: |c| <= clip; infinity for none */
 } fr_forward;
 
 /* One step of a cell, backward, elementwise, for `rows` tokens and the units unit0 <= u < unit1. */
 typedef struct {
     ptrdiff_t rows, units, unit0, unit1;
     int activation, recurrent_activation;
-    void *g;                  /* (rows, blocks * H) in: saved gates, out: gradient of the pre-activations */
+    void *g; /* (rows, blocks * H) in: saved gates, out: gradient of the pre-activations */
     ptrdiff_t ld_g;
-    const void *dy;           /* NULL or the gradient of the output array: row token[i] belongs to row i */
+    const void *dy; /* NULL or the gradient of the output array: row token[i] belongs to row i */
     const ptrdiff_t *token;
     ptrdiff_t ld_dy;
-    void *dh;                 /* (rows, H) in: gradient of h from later; out (GRU): the part that skips R */
+    void *dh; /* (rows, H) in: gradient of h from later; out (GRU): the part that skips R */
     ptrdiff_t ld_dh;
     const void *const *h_prev; /* GRU: h_prev[i]: H elements */
     const void *const *c_prev; /* LSTM: c_prev[i]: H elements */
-    const void *const *c;      /* LSTM: c[i]: H elements */
-    void *dc;                 /* LSTM: (rows, H) in: gradient of c from later; out: gradient of c_prev */
+    const void *const *c; /* LSTM: c[i]: H elements */
+    void *dc; /* LSTM: (rows, H) in: gradient of c from later; out: gradient of c_prev */
     ptrdiff_t ld_dc;
-    const void *drh;          /* FR_STEP_GRU_BEFORE: (rows, H) gradient of r * h_in */
+    const void *drh; /* FR_STEP_GRU_BEFORE: (rows, H) gradient of r * h_in */
     ptrdiff_t ld_drh;
-    const void *mask;         /* FR_STEP_GRU_BEFORE: NULL or (rows, H): h_in = mask * h_prev */
+    const void *mask; /* FR_STEP_GRU_BEFORE: NULL or (rows, H): h_in = mask * h_prev */
     ptrdiff_t ld_mask;
     const void *peephole;
     double clip;
@@ -132,43 +139,45 @@ typedef struct {
 typedef struct {
     const char *target;
     int itemsize;
-    int lanes;                              /* elements of a vector */
-    int unit_vectors[FR_MAX_GROUPS + 1];    /* by groups: vectors of units in a panel */
-    int outer_units;                        /* columns of a panel of pack_right */
+    int lanes; /* elements of a vector */
+    int unit_vectors[FR_MAX_GROUPS + 1]; /* by groups: vectors of units in a panel */
+    int outer_units; /* columns of a panel of pack_right */
 
     /* dst: packed (k, groups, n). Fills rows k0 <= k < k1 of the panels panel0 <= p < panel1 from
      * src[(k - k0) * row + start[group] + j * col]. */
-    void (*pack)(void *dst, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups, ptrdiff_t n, const void *src,
-                 ptrdiff_t row, ptrdiff_t col, const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1);
+    void (*pack)(void *dst, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups, ptrdiff_t n,
+                 const void *src, ptrdiff_t row, ptrdiff_t col, const ptrdiff_t *start,
+                 ptrdiff_t panel0, ptrdiff_t panel1);
     void (*product)(const fr_product *p);
 
     /* Both factors of a weight gradient are packed for a block of k <= FR_BLOCK tokens.
      * dst[panel][k][outer_units]: columns [col, col + n) of the k rows, zero beyond n. sums: NULL or (n,): the chain of
      * each column over the k rows, stored, or added to what is there if add. */
-    void (*pack_right)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums,
-                       int add);
+    void (*pack_right)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n,
+                       void *sums, int add);
     /* dst (m * k elements): columns [col, col + m) of the k rows, tile by tile; m <= FR_LEFT. */
     void (*pack_left)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m);
     /* C[i][j] = (C[i][j] if add) + sum over k of left[k][i] * right[k][j] for i < m, j < n <= outer_units: one panel. */
-    void (*outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n, void *c, ptrdiff_t ldc,
-                  int add);
+    void (*outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
+                  void *c, ptrdiff_t ldc, int add);
     /* out[j] = (out[j] if add) + the chain over k of a[k][col_a + j] * b[k][j], j < n. */
-    void (*dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b, ptrdiff_t n,
-                        void *out, int add);
+    void (*dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b,
+                        ptrdiff_t n, void *out, int add);
 
     void (*forward[FR_STEP_COUNT])(const fr_forward *s);
     /* GRU_RESET is the part before drh = dG_h R_h^T is known, GRU_BEFORE the part after. */
     void (*backward[FR_STEP_COUNT])(const fr_backward *s);
 
     /* Flat arrays of n elements. */
-    void (*map)(int activation, int what, ptrdiff_t n, const void *x, void *y); /* 0 value, 1 derivative, 2 exp, 3 expm1 */
-    void (*multiply)(ptrdiff_t n, const void *a, const void *b, void *out);             /* out = a * b */
-    void (*add)(ptrdiff_t n, const void *a, void *out);                                 /* out += a */
-    void (*add_product)(ptrdiff_t n, const void *a, const void *b, void *out);          /* out += a * b */
+    void (*map)(int activation, int what, ptrdiff_t n, const void *x,
+                void *y); /* 0 value, 1 derivative, 2 exp, 3 expm1 */
+    void (*multiply)(ptrdiff_t n, const void *a, const void *b, void *out); /* out = a * b */
+    void (*add)(ptrdiff_t n, const void *a, void *out); /* out += a */
+    void (*add_product)(ptrdiff_t n, const void *a, const void *b, void *out); /* out += a * b */
     void (*scale)(ptrdiff_t n, double factor, void *x);
     double (*sum_of_squares)(ptrdiff_t n, const void *x);
-    void (*adam)(ptrdiff_t n, void *param, const void *grad, void *m, void *v, double rate, double beta1, double beta2,
-                 double epsilon);
+    void (*adam)(ptrdiff_t n, void *param, const void *grad, void *m, void *v, double rate,
+                 double beta1, double beta2, double epsilon);
     /* One row of n logits: returns log(sum exp(x)) - x[target]; p (NULL or (n,)) receives softmax(x). */
     double (*softmax_cross_entropy)(ptrdiff_t n, const void *x, ptrdiff_t target, void *p);
     /* Runs `count` times 24 independent fused multiply-adds; the flops done are the result. For the FMA peak. */
@@ -185,7 +194,8 @@ static inline ptrdiff_t fr_panels(const fr_kernels *k, ptrdiff_t groups, ptrdiff
 }
 
 /* Elements of a packed (rows, groups * n) matrix. */
-static inline ptrdiff_t fr_packed_size(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n) {
+static inline ptrdiff_t fr_packed_size(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups,
+                                       ptrdiff_t n) {
     return fr_panels(k, groups, n) * fr_panel_units(k, groups) * groups * rows;
 }
 

@@ -7,19 +7,20 @@
 /* The vectors of one panel: where each starts in a row of the result, and how many of its lanes exist. */
 typedef struct {
     int vectors;
-    ptrdiff_t offset;                 /* first element in the packed matrix, over k */
-    ptrdiff_t width;                  /* elements of one k of the packed panel */
-    ptrdiff_t unit[FR_MAX_VECTORS];   /* first unit of vector v */
+    ptrdiff_t offset; /* first element in the packed matrix, over k */
+    ptrdiff_t width; /* elements of one k of the packed panel */
+    ptrdiff_t unit[FR_MAX_VECTORS]; /* first unit of vector v */
     ptrdiff_t group[FR_MAX_VECTORS];
     ptrdiff_t lanes[FR_MAX_VECTORS];
-    int full;                         /* every lane of every vector exists */
+    int full; /* every lane of every vector exists */
 } M(panel);
 
 INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p) {
     M(panel) panel = {0};
     const ptrdiff_t per_group = UNIT_VECTORS(groups);
     const ptrdiff_t first = p * per_group * LANES, left = n - first;
-    ptrdiff_t used = (left + LANES - 1) / LANES; /* a plain last panel is narrower; a grouped one keeps its width */
+    ptrdiff_t used = (left + LANES - 1) /
+                     LANES; /* a plain last panel is narrower; a grouped one keeps its width */
     if (used > per_group || groups > 1) used = per_group;
     panel.vectors = (int)(groups * used);
     panel.offset = p * groups * per_group * LANES;
@@ -43,9 +44,9 @@ INLINE ptrdiff_t M(tile_start)(ptrdiff_t rows, ptrdiff_t tiles, ptrdiff_t i) {
     return i * base + (i < extra ? i : extra);
 }
 
-static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups, ptrdiff_t n,
-                    const void *src_, ptrdiff_t row, ptrdiff_t col, const ptrdiff_t *start, ptrdiff_t panel0,
-                    ptrdiff_t panel1) {
+static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups,
+                    ptrdiff_t n, const void *src_, ptrdiff_t row, ptrdiff_t col,
+                    const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1) {
     const REAL *src = src_;
     for (ptrdiff_t p = panel0; p < panel1; p++) {
         const M(panel) panel = M(panel_of)(groups, n, p);
@@ -63,7 +64,8 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                         for (ptrdiff_t j = j0; j < j1; j++)
                             dst[j * panel.width + v * LANES + u] = from[j * row + u * col];
                     for (ptrdiff_t u = lanes; u < LANES; u++)
-                        for (ptrdiff_t j = j0; j < j1; j++) dst[j * panel.width + v * LANES + u] = 0;
+                        for (ptrdiff_t j = j0; j < j1; j++)
+                            dst[j * panel.width + v * LANES + u] = 0;
                 }
             }
         }
@@ -77,30 +79,37 @@ INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t width) {
 }
 
 /* The tiles of some rows of a panel: c[i][at_c] = init[i][at_init] + a[i] b. From unpacked weights: */
-INLINE void M(tiles_raw)(const M(panel) *panel, ptrdiff_t rows, ptrdiff_t k, const REAL *const *a, const REAL *b,
-                         ptrdiff_t b_row, const ptrdiff_t *b_start, const REAL *const *init, const ptrdiff_t *at_init,
-                         REAL *const *c, const ptrdiff_t *at_c) {
+INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, const REAL *const *a,
+                         const REAL *b, ptrdiff_t b_row, const ptrdiff_t *b_start,
+                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                         const ptrdiff_t *at_c) {
     const ptrdiff_t tiles = (rows + FR_RAW_ROWS - 1) / FR_RAW_ROWS;
     ptrdiff_t at[FR_MAX_VECTORS];
     for (int v = 0; v < panel->vectors; v++) at[v] = b_start[panel->group[v]] + panel->unit[v];
     for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t r = M(tile_start)(rows, tiles, i), count = M(tile_start)(rows, tiles, i + 1) - r;
-        M(raw_tiles)[panel->vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r, at_c);
+        const ptrdiff_t r = M(tile_start)(rows, tiles, i),
+                        count = M(tile_start)(rows, tiles, i + 1) - r;
+        M(raw_tiles)
+        [panel->vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r,
+                                at_c);
     }
 }
 
 /* From packed ones, part by part of the depth; b is the panel. */
-INLINE void M(tiles_packed)(const M(panel) *panel, ptrdiff_t rows, ptrdiff_t k, const REAL *const *a, const REAL *b,
-                            ptrdiff_t parts, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
+                            const REAL *const *a, const REAL *b, ptrdiff_t parts,
+                            const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                             const ptrdiff_t *at_c) {
     const ptrdiff_t tallest = tile_rows[panel->vectors], tiles = (rows + tallest - 1) / tallest;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t r = M(tile_start)(rows, tiles, i), count = M(tile_start)(rows, tiles, i + 1) - r;
+            const ptrdiff_t r = M(tile_start)(rows, tiles, i),
+                            count = M(tile_start)(rows, tiles, i + 1) - r;
             const REAL *const *const from = part ? (const REAL *const *)c : init;
-            M(tiles)[panel->vectors][count](k1 - k0, a + r, k0, b + k0 * panel->width, from + r,
-                                            part ? at_c : at_init, c + r, at_c);
+            M(tiles)
+            [panel->vectors][count](k1 - k0, a + r, k0, b + k0 * panel->width, from + r,
+                                    part ? at_c : at_init, c + r, at_c);
         }
     }
 }
@@ -136,15 +145,17 @@ static void M(product)(const fr_product *p) {
             if (!panel.full && p->init) {
                 for (ptrdiff_t r = 0; r < rows; r++)
                     for (int v = 0; v < panel.vectors; v++)
-                        V(store)(sums[r] + v * LANES, V(loadn)(from[r] + at_init[v], panel.lanes[v]));
+                        V(store)(sums[r] + v * LANES,
+                                 V(loadn)(from[r] + at_init[v], panel.lanes[v]));
                 from = (const REAL *const *)sums;
                 at_from = at_copy;
             }
             if (p->b_row)
-                M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to, at_to);
+                M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
+                             at_to);
             else
-                M(tiles_packed)(&panel, rows, p->k, a, (const REAL *)p->b + panel.offset * p->k, parts, from, at_from,
-                                to, at_to);
+                M(tiles_packed)(&panel, rows, p->k, a, (const REAL *)p->b + panel.offset * p->k,
+                                parts, from, at_from, to, at_to);
             if (direct) continue;
             for (ptrdiff_t r = 0; r < rows; r++)
                 for (int v = 0; v < panel.vectors; v++)
@@ -153,8 +164,8 @@ static void M(product)(const fr_product *p) {
     }
 }
 
-static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n, void *sums,
-                          int add) {
+static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col,
+                          ptrdiff_t n, void *sums, int add) {
     REAL *dst = dst_;
     const ptrdiff_t width = OUTER_VECTORS * LANES, panels = (n + width - 1) / width;
     for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
@@ -180,7 +191,8 @@ static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrd
     }
 }
 
-static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m) {
+static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col,
+                         ptrdiff_t m) {
     REAL *dst = dst_;
     const ptrdiff_t tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
     ptrdiff_t start[FR_LEFT + 1];
@@ -197,12 +209,13 @@ static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdi
     }
 }
 
-static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n, void *c_,
-                     ptrdiff_t ldc, int add) {
+static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
+                     void *c_, ptrdiff_t ldc, int add) {
     const ptrdiff_t vectors = (n + LANES - 1) / LANES, tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
     _Alignas(64) REAL copy[FR_MAX_ROWS * OUTER_VECTORS * LANES];
     for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t first = M(tile_start)(m, tiles, i), count = M(tile_start)(m, tiles, i + 1) - first;
+        const ptrdiff_t first = M(tile_start)(m, tiles, i),
+                        count = M(tile_start)(m, tiles, i + 1) - first;
         const REAL *a = (const REAL *)left + first * k;
         REAL *c = (REAL *)c_ + first * ldc;
         if (n == vectors * LANES) {
@@ -220,13 +233,14 @@ static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *rig
     }
 }
 
-static void M(dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b, ptrdiff_t n,
-                           void *out_, int add) {
+static void M(dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b,
+                           ptrdiff_t n, void *out_, int add) {
     for (ptrdiff_t u = 0; u < n; u += LANES) {
         const ptrdiff_t lanes = n - u < LANES ? n - u : LANES;
         V(vec) sum = V(zero)();
         for (ptrdiff_t j = 0; j < k; j++)
-            sum = V(fma)(V(loadn)((const REAL *)a[j] + col_a + u, lanes), V(loadn)((const REAL *)b[j] + u, lanes), sum);
+            sum = V(fma)(V(loadn)((const REAL *)a[j] + col_a + u, lanes),
+                         V(loadn)((const REAL *)b[j] + u, lanes), sum);
         REAL *out = (REAL *)out_ + u;
         V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
     }

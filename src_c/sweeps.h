@@ -7,7 +7,9 @@ static void M(map_flat)(int activation, int what, ptrdiff_t n, const void *x, vo
 static void M(multiply)(ptrdiff_t n, const void *a, const void *b, void *out) {
     for (ptrdiff_t i = 0; i < n; i += LANES) {
         const ptrdiff_t lanes = n - i < LANES ? n - i : LANES;
-        M(put)((REAL *)out + i, V(mul)(M(get)((const REAL *)a + i, lanes), M(get)((const REAL *)b + i, lanes)), lanes);
+        M(put)((REAL *)out + i,
+               V(mul)(M(get)((const REAL *)a + i, lanes), M(get)((const REAL *)b + i, lanes)),
+               lanes);
     }
 }
 
@@ -23,7 +25,8 @@ static void M(add_product)(ptrdiff_t n, const void *a, const void *b, void *out_
     REAL *out = out_;
     for (ptrdiff_t i = 0; i < n; i += LANES) {
         const ptrdiff_t lanes = n - i < LANES ? n - i : LANES;
-        const V(vec) product = V(mul)(M(get)((const REAL *)a + i, lanes), M(get)((const REAL *)b + i, lanes));
+        const V(vec) product =
+            V(mul)(M(get)((const REAL *)a + i, lanes), M(get)((const REAL *)b + i, lanes));
         M(put)(out + i, V(add)(M(get)(out + i, lanes), product), lanes);
     }
 }
@@ -49,8 +52,8 @@ static double M(sum_of_squares)(ptrdiff_t n, const void *x_) {
 }
 
 /* Adam (Kingma and Ba 2015) in Keras's form: rate = learning_rate sqrt(1 - beta2^t) / (1 - beta1^t). */
-static void M(adam)(ptrdiff_t n, void *param_, const void *grad, void *m_, void *v_, double rate, double beta1,
-                    double beta2, double epsilon) {
+static void M(adam)(ptrdiff_t n, void *param_, const void *grad, void *m_, void *v_, double rate,
+                    double beta1, double beta2, double epsilon) {
     REAL *param = param_, *m = m_, *v = v_;
     const V(vec) keep1 = V(set1)((REAL)(1 - beta1)), keep2 = V(set1)((REAL)(1 - beta2));
     const V(vec) step = V(set1)((REAL)rate), eps = V(set1)((REAL)epsilon);
@@ -58,7 +61,8 @@ static void M(adam)(ptrdiff_t n, void *param_, const void *grad, void *m_, void 
         const ptrdiff_t lanes = n - i < LANES ? n - i : LANES;
         const V(vec) g = M(get)((const REAL *)grad + i, lanes);
         const V(vec) m0 = M(get)(m + i, lanes), v0 = M(get)(v + i, lanes);
-        const V(vec) m1 = V(fma)(V(sub)(g, m0), keep1, m0), v1 = V(fma)(V(fma)(g, g, V(neg)(v0)), keep2, v0);
+        const V(vec) m1 = V(fma)(V(sub)(g, m0), keep1, m0),
+                     v1 = V(fma)(V(fma)(g, g, V(neg)(v0)), keep2, v0);
         const V(vec) change = V(div)(V(mul)(step, m1), V(add)(V(sqrt)(v1), eps));
         M(put)(m + i, m1, lanes);
         M(put)(v + i, v1, lanes);

@@ -27,10 +27,15 @@
 #define TILES_UP_TO_6(X, v) TILES_UP_TO_4(X, v) X(v, 5) X(v, 6)
 #define TILES_UP_TO_8(X, v) TILES_UP_TO_6(X, v) X(v, 7) X(v, 8)
 #define TILES_UP_TO_12(X, v) TILES_UP_TO_8(X, v) X(v, 9) X(v, 10) X(v, 11) X(v, 12)
-#define ALL_TILES(X) CAT(TILES_UP_TO_, ROWS_1)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2) CAT(TILES_UP_TO_, ROWS_3)(X, 3) CAT(TILES_UP_TO_, ROWS_4)(X, 4)
+#define ALL_TILES(X)                                                \
+    CAT(TILES_UP_TO_, ROWS_1)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2) \
+        CAT(TILES_UP_TO_, ROWS_3)(X, 3) CAT(TILES_UP_TO_, ROWS_4)(X, 4)
 #define OUTER_TILES(X) CAT(TILES_UP_TO_, ROWS_2)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2)
-#define RAW_TILES(X) TILES_UP_TO_3(X, 1) X(1, 4) TILES_UP_TO_3(X, 2) X(2, 4) TILES_UP_TO_3(X, 3) X(3, 4) TILES_UP_TO_3(X, 4) X(4, 4)
-#define OUTER_VECTORS 2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
+#define RAW_TILES(X)    \
+    TILES_UP_TO_3(X, 1) \
+    X(1, 4) TILES_UP_TO_3(X, 2) X(2, 4) TILES_UP_TO_3(X, 3) X(3, 4) TILES_UP_TO_3(X, 4) X(4, 4)
+#define OUTER_VECTORS \
+    2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
 /* Bytes of a packed panel that stay in a near cache while a band of rows passes. */
 #ifdef __AVX512F__ /* such CPUs have large second caches, which feed a tile at full speed */
@@ -38,22 +43,26 @@
 #else
 #define PANEL_BYTES (24 * 1024)
 #endif
-#define BAND 48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
+#define BAND \
+    48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
 static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
 #endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. */
-typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b, const REAL *const *init,
-                        const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
+typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
+                        const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                        const ptrdiff_t *at_c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]], of which the first n[v] lanes exist. */
-typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row, const ptrdiff_t *at,
-                            const ptrdiff_t *n, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
-                            const ptrdiff_t *at_c);
+typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
+                            const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,
+                            const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
 /* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v], a packed with the tile's rows. */
-typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc, int add);
+typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
+                              int add);
 
-INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, ptrdiff_t first,
-                         const REAL *b, const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a,
+                         ptrdiff_t first, const REAL *b, const REAL *const *init,
+                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     const REAL *row[FR_MAX_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
@@ -83,9 +92,10 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
     }
 }
 
-INLINE void M(raw_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a, const REAL *b,
-                             ptrdiff_t stride, const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,
-                             const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+INLINE void M(raw_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a,
+                             const REAL *b, ptrdiff_t stride, const ptrdiff_t *at,
+                             const ptrdiff_t *n, const REAL *const *init, const ptrdiff_t *at_init,
+                             REAL *const *c, const ptrdiff_t *at_c) {
     V(vec) sum[FR_RAW_ROWS][FR_MAX_VECTORS];
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
@@ -110,8 +120,8 @@ INLINE void M(raw_tile_body)(const int rows, const int vectors, ptrdiff_t k, con
     }
 }
 
-INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *a, const REAL *b, REAL *c,
-                               ptrdiff_t ldc, int add) {
+INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *a,
+                               const REAL *b, REAL *c, ptrdiff_t ldc, int add) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(zero)();
@@ -134,28 +144,30 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     }
 }
 
-#define INSTANCE(v, r)                                                                                        \
-    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,         \
-                                       const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,         \
-                                       const ptrdiff_t *at_c) {                                                   \
-        M(tile_body)(r, v, k, a, first, b, init, at_init, c, at_c);                                                      \
+#define INSTANCE(v, r)                                                                     \
+    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, \
+                                       const REAL *b, const REAL *const *init,             \
+                                       const ptrdiff_t *at_init, REAL *const *c,           \
+                                       const ptrdiff_t *at_c) {                            \
+        M(tile_body)(r, v, k, a, first, b, init, at_init, c, at_c);                        \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE
 
-#define INSTANCE(v, r)                                                                                        \
-    static void CAT(M(outer_tile_), v##_##r)(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,  \
-                                             int add) {                                                           \
-        M(outer_tile_body)(r, v, k, a, b, c, ldc, add);                                                           \
+#define INSTANCE(v, r)                                                                           \
+    static void CAT(M(outer_tile_), v##_##r)(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, \
+                                             ptrdiff_t ldc, int add) {                           \
+        M(outer_tile_body)(r, v, k, a, b, c, ldc, add);                                          \
     }
 OUTER_TILES(INSTANCE)
 #undef INSTANCE
 
-#define INSTANCE(v, r)                                                                                        \
-    static void CAT(M(raw_tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t stride,   \
-                                           const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,     \
-                                           const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {    \
-        M(raw_tile_body)(r, v, k, a, b, stride, at, n, init, at_init, c, at_c);                                  \
+#define INSTANCE(v, r)                                                                           \
+    static void CAT(M(raw_tile_),                                                                \
+                    v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t stride, \
+                             const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,   \
+                             const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {  \
+        M(raw_tile_body)(r, v, k, a, b, stride, at, n, init, at_init, c, at_c);                  \
     }
 RAW_TILES(INSTANCE)
 #undef INSTANCE
@@ -164,7 +176,8 @@ RAW_TILES(INSTANCE)
 static const M(tile) M(tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
 #undef ENTRY
 #define ENTRY(v, r) [v][r] = CAT(M(outer_tile_), v##_##r),
-static const M(outer_tile) M(outer_tiles)[OUTER_VECTORS + 1][FR_MAX_ROWS + 1] = {OUTER_TILES(ENTRY)};
+static const M(outer_tile)
+    M(outer_tiles)[OUTER_VECTORS + 1][FR_MAX_ROWS + 1] = {OUTER_TILES(ENTRY)};
 #undef ENTRY
 #define ENTRY(v, r) [v][r] = CAT(M(raw_tile_), v##_##r),
 static const M(raw_tile) M(raw_tiles)[FR_MAX_VECTORS + 1][FR_RAW_ROWS + 1] = {RAW_TILES(ENTRY)};

@@ -24,8 +24,8 @@ typedef struct {
     _Alignas(128) int arrived;
     _Alignas(128) int round;
     _Alignas(128) int stop; /* thread 0 wants everybody to return */
-    int agreed;             /* the same for the whole team between two barriers */
-    double polled;          /* when thread 0 last looked for signals */
+    int agreed; /* the same for the whole team between two barriers */
+    double polled; /* when thread 0 last looked for signals */
 } fr_team;
 
 static inline void fr_team_start(fr_team *team, double now) {
@@ -65,9 +65,7 @@ static inline int fr_stopping(fr_team *team) {
     return __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
 }
 
-static inline void fr_stop(fr_team *team) {
-    __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED);
-}
+static inline void fr_stop(fr_team *team) { __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED); }
 
 static inline double fr_seconds(void) {
     struct timespec now;
@@ -80,8 +78,6 @@ static inline void fr_lock(char *lock) {
     while (__atomic_test_and_set(lock, __ATOMIC_ACQUIRE)) sched_yield();
 }
 
-static inline void fr_unlock(char *lock) {
-    __atomic_clear(lock, __ATOMIC_RELEASE);
-}
+static inline void fr_unlock(char *lock) { __atomic_clear(lock, __ATOMIC_RELEASE); }
 
 #endif

@@ -1,6 +1,5 @@
 """The kernel table, the buffer pool, and the one door to threads."""
 
-from cpython.exc cimport PyErr_CheckSignals
 from cython.parallel cimport parallel
 from libc.stdlib cimport free
 from libc.string cimport memset

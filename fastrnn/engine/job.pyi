@@ -5,30 +5,31 @@ from numpy.typing import NDArray
 from .ragged import Ragged
 from .weights import Weights
 
+Array = NDArray[Any]
 ACTIVATIONS: tuple[str, ...]
 
 class Job:
     weights: Weights
     ragged: Ragged
-    x: NDArray[Any]
-    y: NDArray[Any]
-    state_h: NDArray[Any]
-    state_c: NDArray[Any] | None
-    h_init: NDArray[Any] | None
-    c_init: NDArray[Any] | None
-    mask: NDArray[Any] | None
+    x: Array
+    y: Array
+    state_h: Array
+    state_c: Array | None
+    h_init: Array | None
+    c_init: Array | None
+    mask: Array | None
     training: bool
     def __init__(
         self,
         weights: Weights,
         ragged: Ragged,
-        x: NDArray[Any],
-        y: NDArray[Any],
-        state_h: NDArray[Any],
-        state_c: NDArray[Any] | None,
-        h_init: NDArray[Any] | None,
-        c_init: NDArray[Any] | None,
-        mask: NDArray[Any] | None,
+        x: Array,
+        y: Array,
+        state_h: Array,
+        state_c: Array | None,
+        h_init: Array | None,
+        c_init: Array | None,
+        mask: Array | None,
         activation: int,
         recurrent_activation: int,
         clip: float,
@@ -41,17 +42,17 @@ class Job:
 
 def backward(
     job: Job,
-    dy: NDArray[Any] | None,
-    dstate_h: NDArray[Any] | None,
-    dstate_c: NDArray[Any] | None,
-    dx: NDArray[Any] | None,
-    dW: NDArray[Any] | None,
-    dR: NDArray[Any] | None,
-    db: NDArray[Any] | None,
-    dinit_h: NDArray[Any] | None,
-    dinit_c: NDArray[Any] | None,
-    dpeephole: NDArray[Any] | None,
-    dprojection: NDArray[Any] | None,
+    dy: Array | None,
+    dstate_h: Array | None,
+    dstate_c: Array | None,
+    dx: Array | None,
+    dW: Array | None,
+    dR: Array | None,
+    db: Array | None,
+    dinit_h: Array | None,
+    dinit_c: Array | None,
+    dpeephole: Array | None,
+    dprojection: Array | None,
     accumulate: bool,
     threads: int,
 ) -> None: ...

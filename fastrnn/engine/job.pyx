@@ -5,15 +5,12 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport getenv
 from libc.string cimport memset, strcmp
 
-from .core cimport Buffer, kernels_of, take, times
-from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_kernels,
-                       fr_panels)
-from .linear cimport Outer, Term, add_term, outer_scratch
+from .core cimport Buffer, take, times
+from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_panels)
+from .linear cimport Term, add_term, outer_scratch
 from .ragged cimport Ragged
 from .recurrent cimport run_backward
 from .weights cimport Layout, Matrices, Weights
-
-import numpy as np
 
 from ..errors import ArgumentError
 
@@ -129,8 +126,9 @@ cdef class Job:
         return <char *> buffer.data
 
     def threads(self, int threads):
-        """How many threads the plan can use."""
-        return 1 if self.f.plan == SERIAL and self.f.tokens * self.f.ld_g * (self.f.inputs + self.f.K) < 500_000 else threads
+        """How many threads the job is worth: little work is done before a team has gathered."""
+        cdef double work = <double> self.f.tokens * self.f.ld_g * (self.f.inputs + self.f.K)
+        return 1 if self.f.plan == SERIAL and work < 500_000 else threads
 
     def done(self):
         """Forward has run: what it packed stays with the weights, what only forward needs goes back."""
@@ -144,7 +142,7 @@ cdef class Job:
 
 def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
              bint accumulate, int threads):
-    """Gradients into the arrays that are not None; dx, dW, dR and dprojection are added to what is there if `accumulate`.
+    """Gradients into the arrays that are not None. If `accumulate`, dx, dW, dR and dprojection are added to.
 
     db: (blocks, H), by block of the gate buffer.
     """
@@ -218,6 +216,6 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     if dprojection is not None:
         add_term(&b.proj, <const void *const *> b.m_at, 0, m.H, f.K, accumulate).out[0] = data(dprojection)
     b.scratch = job.hold(1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
-    b.want_outer = dW is not None or dR is not None or db is not None or dprojection is not None or dpeephole is not None
-    run_backward(&b, threads)
+    b.want_outer = b.gates.terms + b.proj.terms > 0 or db is not None or dpeephole is not None
+    run_backward(&b, job.threads(threads))
     job.buffers = None

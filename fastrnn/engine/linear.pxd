@@ -23,7 +23,8 @@ cdef struct Outer:
     Term term[3]
 
 cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
-cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out, bint add) noexcept
+cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
+                    bint add) noexcept
 cdef size_t outer_scratch(const Outer *o, int threads) except 0
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
                        int size) noexcept nogil

@@ -3,7 +3,7 @@
 cimport numpy as cnp
 
 from .core cimport Buffer, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, times
-from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panel_units, fr_panels, fr_product
+from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
 
 import numpy as np
 
@@ -84,7 +84,8 @@ cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth,
 
 # ---------------------------------------------------------------- weight gradients
 
-cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out, bint add) noexcept:
+cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
+                    bint add) noexcept:
     """One more left factor; the caller says where its products go."""
     cdef Term *t = &o.term[o.terms]
     o.terms += 1
@@ -94,7 +95,7 @@ cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t
 
 
 cdef size_t outer_scratch(const Outer *o, int threads) except 0:
-    """Bytes that outer_blocks needs: packed panels of d for every thread, and one packed piece of a left factor each."""
+    """Bytes that outer_blocks needs: panels of d, and for each thread a piece of a left factor, packed."""
     cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units) + threads
     return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
 

@@ -10,7 +10,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
-from .core cimport Buffer, take, times
+from .core cimport take, times
 
 cnp.import_array()
 

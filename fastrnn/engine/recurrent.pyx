@@ -10,10 +10,10 @@ from libc.string cimport memcpy, memmove, memset
 
 from .core cimport fr_barrier, fr_stopping, fr_team, poll, run
 from .job cimport BATCH, HIDDEN, Backward, Forward, Job
-from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_GRU_Z, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
+from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
-from .linear cimport outer_blocks, outer_scratch, product_rows, product_tokens, share
+from .linear cimport outer_blocks, product_rows, product_tokens, share
 from .weights cimport Matrices, pack_backward, pack_forward
 
 
@@ -236,7 +236,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
 cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
     """This thread's part of a job; true: stop."""
     cdef Extent e
-    cdef Py_ssize_t step = 0, end, step1, tokens, item = f.k.itemsize
+    cdef Py_ssize_t step = 0, step1, tokens, item = f.k.itemsize
     cdef char *g
     if f.pack:
         pack_forward(f.m, rank, size)
@@ -375,7 +375,7 @@ cdef void recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_te
     cdef fr_forward s
     cdef fr_product p
     cdef const void *init[FR_BLOCK]
-    cdef Py_ssize_t item = k.itemsize, token0 = f.offset[step0], count = f.offset[step1] - token0, i, at, end, j
+    cdef Py_ssize_t item = k.itemsize, token0 = f.offset[step0], count = f.offset[step1] - token0, i, at, end
     cdef char *h_in = b.redo + rank * b.redo_size
     cdef char *h_prev = h_in + FR_BLOCK * f.ld_h * item
     cdef char *h_out = h_prev + FR_BLOCK * f.ld_h * item
@@ -516,8 +516,8 @@ cdef void input_gradient(const Backward *b, Py_ssize_t token0, Py_ssize_t token1
     at, end = token0 + share(count, rank, size), token0 + share(count, rank + 1, size)
     while at < end:
         rows = min(<Py_ssize_t> FR_BLOCK, end - at)
-        product_tokens(f.k, rows, f.m.layout.x_groups * f.H, b.g_at + at, 0, f.m.w_back, f.inputs, b.add_x, b.dx, f.inputs,
-                       f.token + at)
+        product_tokens(f.k, rows, f.m.layout.x_groups * f.H, b.g_at + at, 0, f.m.w_back, f.inputs, b.add_x, b.dx,
+                       f.inputs, f.token + at)
         at += rows
         if rank == 0:
             poll(team)

@@ -2,26 +2,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+Array = NDArray[Any]
+
 def adam(
-    param: NDArray[Any],
-    grad: NDArray[Any],
-    m: NDArray[Any],
-    v: NDArray[Any],
+    param: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
     rate: float,
     beta1: float,
     beta2: float,
     epsilon: float,
 ) -> None: ...
-def scale(array: NDArray[Any], factor: float) -> None: ...
-def sum_of_squares(array: NDArray[Any]) -> float: ...
-def map_activation(kind: str, x: NDArray[Any], derivative: bool = False) -> NDArray[Any]: ...
+def scale(array: Array, factor: float) -> None: ...
+def sum_of_squares(array: Array) -> float: ...
+def map_activation(kind: str, x: Any, derivative: bool = False) -> Array: ...
 def cross_entropy(
-    logits: NDArray[Any],
-    target: NDArray[Any],
-    loss: NDArray[Any],
-    p: NDArray[Any] | None,
-    threads: int,
+    logits: Array, target: Array, loss: Array, p: Array | None, threads: int
 ) -> None: ...
-def scatter_add(
-    rows: NDArray[Any], index: NDArray[Any], out: NDArray[Any], threads: int
-) -> None: ...
+def scatter_add(rows: Array, index: Array, out: Array, threads: int) -> None: ...

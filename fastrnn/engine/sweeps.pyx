@@ -3,7 +3,7 @@
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, times
+from .core cimport Buffer, fr_team, kernels_of, run, take, times
 from .kernels cimport fr_kernels
 from .linear cimport share
 

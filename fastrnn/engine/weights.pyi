@@ -2,21 +2,25 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..cells import Cell
+
+Array = NDArray[Any]
+
 class Weights:
-    cell: Any
-    W: NDArray[Any]
-    R: NDArray[Any]
-    b: NDArray[Any] | None
-    peephole: NDArray[Any] | None
-    projection: NDArray[Any] | None
+    cell: Cell
+    W: Array
+    R: Array
+    b: Array | None
+    peephole: Array | None
+    projection: Array | None
     double_precision: bool
     def __init__(
         self,
-        cell: Any,
-        W: NDArray[Any],
-        R: NDArray[Any],
-        b: NDArray[Any] | None,
-        peephole: NDArray[Any] | None,
-        projection: NDArray[Any] | None,
+        cell: Cell,
+        W: Array,
+        R: Array,
+        b: Array | None,
+        peephole: Array | None,
+        projection: Array | None,
     ) -> None: ...
     def pack(self, threads: int, backward: bool = False) -> None: ...

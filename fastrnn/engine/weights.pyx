@@ -3,8 +3,8 @@
 cimport numpy as cnp
 from libc.string cimport memset
 
-from .core cimport Buffer, fr_team, kernels_of, run, take, times
-from .kernels cimport (FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_kernels, fr_packed_size)
+from .core cimport fr_team, kernels_of, run, take, times
+from .kernels cimport (FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_packed_size)
 from .linear cimport pack_share
 
 import numpy as np
@@ -36,7 +36,7 @@ cdef Layout layout_of(cell):
 
 cdef class Weights:
     def __init__(self, cell, W, R, b, peephole, projection):
-        """Arrays of one dtype, C-contiguous, native, of the shapes that the cell declares; they are kept, not copied."""
+        """Arrays of one dtype, contiguous, native, of the shapes that the cell declares; they are kept, not copied."""
         cdef Matrices *m = &self.m
         cdef int j
         self.cell, self.W, self.R, self.b = cell, W, R, b
@@ -157,8 +157,8 @@ cdef void pack_backward(const Matrices *m, bint input, int rank, int size) noexc
     cdef Py_ssize_t row = m.layout.gates * m.H, start = 0
     cdef int j
     for j in range(m.layout.x_groups if input else 0):
-        pack_share(m.k, m.w_back, m.layout.x_groups * m.H, j * m.H, (j + 1) * m.H, 1, m.inputs, m.w, 1, row, &m.x_start[j],
-                   rank, size)
+        pack_share(m.k, m.w_back, m.layout.x_groups * m.H, j * m.H, (j + 1) * m.H, 1, m.inputs, m.w, 1, row,
+                   &m.x_start[j], rank, size)
     for j in range(m.layout.r_groups):
         pack_share(m.k, m.r_back, m.layout.r_groups * m.H, j * m.H, (j + 1) * m.H, 1, m.K, m.r, 1, row, &m.r_start[j],
                    rank, size)

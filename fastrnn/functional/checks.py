@@ -4,7 +4,15 @@ import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 
-__all__ = ["as_array", "as_index", "as_lengths", "as_mask", "check_shape", "check_size", "common_dtype"]
+__all__ = [
+    "as_array",
+    "as_index",
+    "as_lengths",
+    "as_mask",
+    "check_shape",
+    "check_size",
+    "common_dtype",
+]
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -28,12 +36,19 @@ def as_array(who, name, value, dtype):
     """A C-contiguous, aligned, native array of `dtype`; the array itself where it is one already."""
     if value is None:
         raise DTypeError(f"{who}: {name} is missing, got None\nhint: pass a NumPy array of floats")
-    if type(value) is np.ndarray and value.dtype is dtype and value.flags.c_contiguous and value.flags.aligned:
+    if (
+        type(value) is np.ndarray
+        and value.dtype is dtype
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    ):
         return value
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:
-        raise DTypeError(f"{who}: {name} is no array: {error}\nhint: pass a NumPy array of floats") from error
+        raise DTypeError(
+            f"{who}: {name} is no array: {error}\nhint: pass a NumPy array of floats"
+        ) from error
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError(
             f"{who}: {name} must hold float32 or float64, got {array.dtype}\nhint: convert it with astype(np.float32)"
@@ -44,9 +59,13 @@ def as_array(who, name, value, dtype):
 def check_shape(who, name, array, shape, text):
     """`shape` may hold None for any size; `text` is how the message writes it."""
     got = np.shape(array)
-    if len(got) == len(shape) and all(want is None or want == have for want, have in zip(shape, got, strict=True)):
+    if len(got) == len(shape) and all(
+        want is None or want == have for want, have in zip(shape, got, strict=True)
+    ):
         return
-    raise ShapeError(f"{who}: {name} must have shape {text}, got {got}\nhint: {_hint(name, len(shape), len(got))}")
+    raise ShapeError(
+        f"{who}: {name} must have shape {text}, got {got}\nhint: {_hint(name, len(shape), len(got))}"
+    )
 
 
 def _hint(name, want, got):
@@ -61,7 +80,9 @@ def check_size(who, *sizes):
     for size in sizes:
         product *= int(size)
     if product >= 2**62:
-        raise MemoryError(f"{who}: an array of {' x '.join(str(int(s)) for s in sizes)} bytes does not fit in memory")
+        raise MemoryError(
+            f"{who}: an array of {' x '.join(str(int(s)) for s in sizes)} bytes does not fit in memory"
+        )
 
 
 def as_lengths(who, lengths, B, T):
@@ -69,12 +90,16 @@ def as_lengths(who, lengths, B, T):
     array = np.asarray(lengths)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":
-            raise DTypeError(f"{who}: lengths must be integers, got {array.dtype}\nhint: convert with astype(np.int64)")
+            raise DTypeError(
+                f"{who}: lengths must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
+            )
         array = array.astype(np.int64)
     check_shape(who, "lengths", array, (B,), f"(B,) = ({B},)")
     if B and (int(array.min()) < 0 or int(array.max()) > T):
         bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
-        raise ArgumentError(f"{who}: lengths must lie in 0..T={T}, got {bad}\nhint: a length counts the valid steps of a row")
+        raise ArgumentError(
+            f"{who}: lengths must lie in 0..T={T}, got {bad}\nhint: a length counts the valid steps of a row"
+        )
     return np.require(array, np.int64, ["C", "A"])
 
 
@@ -82,7 +107,9 @@ def as_mask(who, mask, B, T):
     """(B, T) uint8, nonzero where a step is valid."""
     array = np.asarray(mask)
     if array.dtype != np.bool_:
-        raise DTypeError(f"{who}: mask must be bool, got {array.dtype}\nhint: True marks a valid step: mask.astype(bool)")
+        raise DTypeError(
+            f"{who}: mask must be bool, got {array.dtype}\nhint: True marks a valid step: mask.astype(bool)"
+        )
     check_shape(who, "mask", array, (B, T), f"(B, T) = ({B}, {T})")
     return np.ascontiguousarray(array).view(np.uint8)
 
@@ -92,9 +119,13 @@ def as_index(who, name, value, limit, what):
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":
-            raise DTypeError(f"{who}: {name} must be integers, got {array.dtype}\nhint: convert with astype(np.int64)")
+            raise DTypeError(
+                f"{who}: {name} must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
+            )
         array = array.astype(np.int64)
     if array.size and (int(array.min()) < 0 or int(array.max()) >= limit):
         bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
-        raise ArgumentError(f"{who}: {name} must lie in 0..{limit - 1}, got {bad}\nhint: there are {limit} {what}")
+        raise ArgumentError(
+            f"{who}: {name} must lie in 0..{limit - 1}, got {bad}\nhint: there are {limit} {what}"
+        )
     return np.require(array, np.int64, ["C", "A"])

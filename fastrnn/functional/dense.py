@@ -64,9 +64,21 @@ class LinearTape(Tape):
 
     def run(self, dy, dstate, out, accumulate):
         rows = self.x.shape[0]
-        dy = np.zeros((rows, self.W.shape[1]), self.dtype) if dy is None else dy.reshape(rows, self.W.shape[1])
+        dy = (
+            np.zeros((rows, self.W.shape[1]), self.dtype)
+            if dy is None
+            else dy.reshape(rows, self.W.shape[1])
+        )
         if "x" in out:
-            engine.dense(dy, self.W, None, out["x"].reshape(self.x.shape), True, accumulate, current_threads())
+            engine.dense(
+                dy,
+                self.W,
+                None,
+                out["x"].reshape(self.x.shape),
+                True,
+                accumulate,
+                current_threads(),
+            )
         if "W" in out or "b" in out:
             sums = np.empty(self.W.shape[1], self.dtype) if "b" in out else None
             engine.dense_gradient(self.x, dy, out.get("W"), sums, accumulate, current_threads())
@@ -120,7 +132,9 @@ class EmbeddingTape(Tape):
         if not accumulate:
             out["W"][...] = 0
         if dy is not None and dy.size:
-            sweeps.scatter_add(dy.reshape(-1, self.W_shape[1]), self.ids.reshape(-1), out["W"], current_threads())
+            sweeps.scatter_add(
+                dy.reshape(-1, self.W_shape[1]), self.ids.reshape(-1), out["W"], current_threads()
+            )
 
 
 def embedding(ids, W, *, training=False):
@@ -153,7 +167,9 @@ class CrossEntropyTape(Tape):
         if dy is None:
             return 1.0
         if np.ndim(dy) != 0:
-            raise ShapeError(f"{self.who}: dy must be a number, got shape {np.shape(dy)}\nhint: the loss is a number")
+            raise ShapeError(
+                f"{self.who}: dy must be a number, got shape {np.shape(dy)}\nhint: the loss is a number"
+            )
         return float(dy)
 
     def run(self, dy, dstate, out, accumulate):
@@ -183,7 +199,9 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
     dtype = common_dtype([logits])
     logits = as_array(who, "logits", logits, dtype)
     if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ShapeError(f"{who}: logits must have shape (..., C) with C >= 1, got {logits.shape}\nhint: C classes")
+        raise ShapeError(
+            f"{who}: logits must have shape (..., C) with C >= 1, got {logits.shape}\nhint: C classes"
+        )
     shape, C = logits.shape, logits.shape[-1]
     targets = as_index(who, "targets", targets, C, "classes")
     check_shape(who, "targets", targets, shape[:-1], f"{shape[:-1]}")
@@ -200,7 +218,9 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
         check_shape(who, "weights", w, shape[:-1], f"{shape[:-1]}")
         total = float(w.sum())
         if not total > 0 or (w < 0).any():
-            raise ArgumentError(f"{who}: weights must not be negative and not all zero\nhint: a weight of 0 leaves out")
+            raise ArgumentError(
+                f"{who}: weights must not be negative and not all zero\nhint: a weight of 0 leaves out"
+            )
         share = w.reshape(-1) / total
         value = float((loss * share).sum())
     return Loss(value, CrossEntropyTape(p, targets.reshape(-1), share, shape) if training else None)
@@ -243,6 +263,8 @@ def hold(y, mask, *, training=False):
     check_shape("hold", "y", y, (None, None, None), "(B, T, H)")
     valid = as_mask("hold", mask, *y.shape[:2]).view(bool)
     source = np.maximum.accumulate(np.where(valid, np.arange(y.shape[1]), -1), axis=1)
-    held = np.take_along_axis(y, np.maximum(source, 0)[:, :, None], axis=1) if y.shape[1] else y.copy()
+    held = (
+        np.take_along_axis(y, np.maximum(source, 0)[:, :, None], axis=1) if y.shape[1] else y.copy()
+    )
     held[source < 0] = 0
     return Result(held, HoldTape(source, y.shape, y.dtype) if training else None)

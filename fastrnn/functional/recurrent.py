@@ -48,12 +48,16 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
     """The engine's weights from arrays that a user passed."""
     who, G = cell.name, len(cell.gates)
     if R is None:
-        raise ArgumentError(f"{who}: R is missing, got None\nhint: only a packed W stands for R and b as well")
+        raise ArgumentError(
+            f"{who}: R is missing, got None\nhint: only a packed W stands for R and b as well"
+        )
     W, R = as_array(who, "W", W, dtype), as_array(who, "R", R, dtype)
     wide = f"{G}*H" if G > 1 else "H"
     check_shape(who, "W", W, (None, None), f"(I, {wide})")
     if W.shape[1] == 0 or W.shape[1] % G:
-        raise ShapeError(f"{who}: W must have shape (I, {wide}), got {W.shape}\nhint: {G} gate blocks of H >= 1 columns")
+        raise ShapeError(
+            f"{who}: W must have shape (I, {wide}), got {W.shape}\nhint: {G} gate blocks of H >= 1 columns"
+        )
     H = W.shape[1] // G
     K, state = H, "H"
     if projection is not None:
@@ -61,7 +65,9 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
         check_shape(who, "projection", projection, (H, None), f"(H={H}, P)")
         K, state = projection.shape[1], "P"
         if K == 0:
-            raise ShapeError(f"{who}: projection must have shape (H, P >= 1), got {projection.shape}\nhint: P columns")
+            raise ShapeError(
+                f"{who}: projection must have shape (H, P >= 1), got {projection.shape}\nhint: P columns"
+            )
     check_shape(who, "R", R, (K, G * H), f"({state}, {wide}) = ({K}, {G * H})")
     if peephole is not None:
         peephole = as_array(who, "peephole", peephole, dtype)
@@ -89,15 +95,24 @@ def pack(cell, W, R, b=None, *, peephole=None, projection=None, reset_after=True
     >>> F.lstm(np.ones((1, 5, 3)), packed).y.shape
     (1, 5, 2)
     """
-    known = {"rnn": cells.RNN, "lstm": cells.LSTM, "gru": cells.GRU if reset_after else cells.GRU_RESET_BEFORE}
+    known = {
+        "rnn": cells.RNN,
+        "lstm": cells.LSTM,
+        "gru": cells.GRU if reset_after else cells.GRU_RESET_BEFORE,
+    }
     if cell not in known:
-        raise ArgumentError(f"pack: cell must be one of {', '.join(known)}, got {cell!r}\nhint: a string")
+        raise ArgumentError(
+            f"pack: cell must be one of {', '.join(known)}, got {cell!r}\nhint: a string"
+        )
     if cell != "lstm" and (peephole is not None or projection is not None):
-        raise ArgumentError(f"pack: peephole and projection belong to lstm, not to {cell}\nhint: leave them out")
+        raise ArgumentError(
+            f"pack: peephole and projection belong to lstm, not to {cell}\nhint: leave them out"
+        )
     dtype = common_dtype([a for a in (W, R, b, peephole, projection) if a is not None])
     weights = _weights(known[cell], W, R, b, peephole, projection, dtype)
     weights = Weights(
-        weights.cell, *(_own(a) for a in (weights.W, weights.R, weights.b, weights.peephole, weights.projection))
+        weights.cell,
+        *(_own(a) for a in (weights.W, weights.R, weights.b, weights.peephole, weights.projection)),
     )
     weights.pack(current_threads())
     return Packed(weights)
@@ -131,8 +146,10 @@ class RecurrentTape(Tape):
         if dstate is None:
             return (None,) * len(names)
         if not isinstance(dstate, (tuple, list)) or len(dstate) != len(names):
-            raise ShapeError(f"{self.who}: dstate must be a tuple ({', '.join(names)}{',' * (len(names) == 1)}), "
-                             f"got {_kind(dstate)}\nhint: its entries may be None")
+            raise ShapeError(
+                f"{self.who}: dstate must be a tuple ({', '.join(names)}{',' * (len(names) == 1)}), "
+                f"got {_kind(dstate)}\nhint: its entries may be None"
+            )
         arrays = []
         for name, array, shape in zip(names, dstate, shapes, strict=True):
             if array is not None:
@@ -155,7 +172,11 @@ class RecurrentTape(Tape):
         if job.ragged.tokens < math.prod(self.x_shape[:2]) and x is not None and not accumulate:
             x[...] = 0
         if job.ragged.tokens == 0:
-            for array in (sums, peephole, *(() if accumulate else (out.get("W"), out.get("R"), out.get("projection")))):
+            for array in (
+                sums,
+                peephole,
+                *(() if accumulate else (out.get("W"), out.get("R"), out.get("projection"))),
+            ):
                 if array is not None:
                     array[...] = 0
         engine.backward(
@@ -209,7 +230,9 @@ def _initial_state(who, cell, state, B, widths, dtype):
         return (None,) * len(names)
     if not isinstance(state, (tuple, list)) or len(state) != len(names):
         text = f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
-        raise ShapeError(f"{who}: initial_state must be a tuple {text}, got {_kind(state)}\nhint: like out.state")
+        raise ShapeError(
+            f"{who}: initial_state must be a tuple {text}, got {_kind(state)}\nhint: like out.state"
+        )
     arrays = []
     for name, array, width in zip(names, state, widths, strict=False):
         array = as_array(who, f"initial_state {name}", array, dtype)
@@ -224,22 +247,32 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
     activation = code_of(who, "activation", activation)
     recurrent_activation = code_of(who, "recurrent_activation", recurrent_activation)
     if memory not in ("full", "low"):
-        raise ArgumentError(f'{who}: memory must be "full" or "low", got {memory!r}\nhint: "low" computes gates twice')
+        raise ArgumentError(
+            f'{who}: memory must be "full" or "low", got {memory!r}\nhint: "low" computes gates twice'
+        )
     clip = math.inf
     if cell_clip is not None:
         clip = float(cell_clip) if isinstance(cell_clip, (int, float, np.number)) else math.nan
         if not 0 < clip < math.inf:
-            raise ArgumentError(f"{who}: cell_clip must be a positive number, got {cell_clip!r}\nhint: None for no clip")
+            raise ArgumentError(
+                f"{who}: cell_clip must be a positive number, got {cell_clip!r}\nhint: None for no clip"
+            )
     states = initial_state if isinstance(initial_state, (tuple, list)) else ()
     if isinstance(W, Packed):
         weights = W._weights
         if R is not None or b is not None or peephole is not None or projection is not None:
-            raise ArgumentError(f"{who}: W is packed and brings R, b, peephole and projection\nhint: leave them out")
+            raise ArgumentError(
+                f"{who}: W is packed and brings R, b, peephole and projection\nhint: leave them out"
+            )
         if weights.cell is not cell:
-            raise ArgumentError(f"{who}: W was packed for {weights.cell.name} ({weights.cell.step})\nhint: pack it anew")
+            raise ArgumentError(
+                f"{who}: W was packed for {weights.cell.name} ({weights.cell.step})\nhint: pack it anew"
+            )
         dtype = weights.W.dtype
         if dtype == np.float32 and common_dtype([x, recurrent_mask, *states]) == np.float64:
-            raise DTypeError(f"{who}: W was packed in float32, but an input is float64\nhint: x.astype(np.float32)")
+            raise DTypeError(
+                f"{who}: W was packed in float32, but an input is float64\nhint: x.astype(np.float32)"
+            )
     else:
         dtype = common_dtype([x, W, R, b, peephole, projection, recurrent_mask, *states])
         weights = _weights(cell, W, R, b, peephole, projection, dtype)
@@ -307,8 +340,8 @@ def lstm(x, W, R=None, b=None, *, initial_state=None, lengths=None, mask=None, r
     in both. A masked step carries the state through; there x is never read and y is 0.
     reverse: from each row's last valid step to its first; y stays in time order.
     activation, recurrent_activation: names, see fastrnn.activations.
-    peephole: (3, H), rows i, f, o (Gers and Schmidhuber 2000). projection: (H, P), h = (o * act(c)) projection, then R is
-    (P, 4H) and the state h (B, P) (Sak et al. 2014). cell_clip: |c| is held at this positive number.
+    peephole: (3, H), rows i, f, o (Gers and Schmidhuber 2000). projection: (H, P), h = (o * act(c)) projection,
+    then R is (P, 4H) and the state h (B, P) (Sak et al. 2014). cell_clip: |c| is held at this positive number.
     recurrent_mask: (B, H or P), multiplies h_prev where it enters R (recurrent dropout).
     training: keep a tape for `backward`; y is then read-only. memory: "low" keeps only h and c and computes the
     gates again in backward, with the same bits.
@@ -339,8 +372,8 @@ def gru(x, W, R=None, b=None, *, reset_after=True, initial_state=None, lengths=N
         hh = act(x W_h + b_h + r * (h_prev R_h + b_q))      reset_after (cuDNN, PyTorch, Keras's default)
         hh = act(x W_h + b_h + (r * h_prev) R_h)            otherwise (the paper)
 
-    x (B, T, I), W (I, 3H), R (H, 3H), b (2, 3H) = input and recurrent bias if reset_after, else (3H,). See `lstm` for the
-    arguments that all recurrent functions share. Returns Output: y (B, T, H), state (h,), tape.
+    x (B, T, I), W (I, 3H), R (H, 3H), b (2, 3H) = input and recurrent bias if reset_after, else (3H,). See `lstm` for
+    the arguments that all recurrent functions share. Returns Output: y (B, T, H), state (h,), tape.
 
     >>> import numpy as np
     >>> from fastrnn import functional as F

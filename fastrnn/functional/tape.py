@@ -58,11 +58,17 @@ class Tape:
 def _same_array(who, name, array, shape, dtype):
     """An array that backward may write."""
     if not isinstance(array, np.ndarray):
-        raise DTypeError(f"{who}: into[{name!r}] must be a NumPy array, got {type(array).__name__}\nhint: np.zeros(...)")
+        raise DTypeError(
+            f"{who}: into[{name!r}] must be a NumPy array, got {type(array).__name__}\nhint: np.zeros(...)"
+        )
     if array.shape != shape:
-        raise ShapeError(f"{who}: into[{name!r}] must have shape {shape}, got {array.shape}\nhint: the argument's shape")
+        raise ShapeError(
+            f"{who}: into[{name!r}] must have shape {shape}, got {array.shape}\nhint: the argument's shape"
+        )
     if array.dtype != dtype:
-        raise DTypeError(f"{who}: into[{name!r}] must be {dtype}, got {array.dtype}\nhint: the tape's dtype")
+        raise DTypeError(
+            f"{who}: into[{name!r}] must be {dtype}, got {array.dtype}\nhint: the tape's dtype"
+        )
     if not array.flags.writeable:
         raise ArgumentError(f"{who}: into[{name!r}] is read-only\nhint: pass a writable array")
 
@@ -72,7 +78,12 @@ class _Target:
 
     def __init__(self, given, shape, dtype, accumulate):
         self.given = given
-        direct = given is not None and given.flags.c_contiguous and given.flags.aligned and given.dtype.isnative
+        direct = (
+            given is not None
+            and given.flags.c_contiguous
+            and given.flags.aligned
+            and given.dtype.isnative
+        )
         if direct:
             self.work = given
         else:
@@ -111,10 +122,14 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
     """
     if not isinstance(tape, Tape):
         got = "None" if tape is None else type(tape).__name__
-        raise TapeError(f"backward: needs the tape of a forward call, got {got}\nhint: call forward with training=True")
+        raise TapeError(
+            f"backward: needs the tape of a forward call, got {got}\nhint: call forward with training=True"
+        )
     who = tape.who
     if tape.used:
-        raise TapeError(f"{who}: the tape was used before\nhint: a tape serves one backward; run forward again")
+        raise TapeError(
+            f"{who}: the tape was used before\nhint: a tape serves one backward; run forward again"
+        )
     shapes = tape.shapes()
     wanted = list(shapes) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     into = {} if into is None else dict(into)
@@ -127,10 +142,14 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
                 )
     for name in into:
         if name not in wanted:
-            raise ArgumentError(f"{who}: into must name what wrt names, got {name!r}\nhint: name it in wrt, too")
+            raise ArgumentError(
+                f"{who}: into must name what wrt names, got {name!r}\nhint: name it in wrt, too"
+            )
     if accumulate and set(into) != set(wanted):
         missing = ", ".join(name for name in wanted if name not in into)
-        raise ArgumentError(f"{who}: accumulate=True needs arrays to add to, none for {missing}\nhint: pass into={{...}}")
+        raise ArgumentError(
+            f"{who}: accumulate=True needs arrays to add to, none for {missing}\nhint: pass into={{...}}"
+        )
     dy = tape.check_dy(dy)
     dstate = tape.check_dstate(dstate)
     targets = {}
@@ -139,18 +158,27 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
         if name == "initial_state":
             given = (None,) * len(shape) if given is None else given
             if not isinstance(given, (tuple, list)) or len(given) != len(shape):
-                raise ShapeError(f"{who}: into['initial_state'] must be a tuple of {len(shape)}\nhint: like out.state")
+                raise ShapeError(
+                    f"{who}: into['initial_state'] must be a tuple of {len(shape)}\nhint: like out.state"
+                )
             for array, one in zip(given, shape, strict=True):
                 if array is not None:
                     _same_array(who, name, array, one, tape.dtype)
-            targets[name] = [_Target(a, s, tape.dtype, accumulate) for a, s in zip(given, shape, strict=True)]
+            targets[name] = [
+                _Target(a, s, tape.dtype, accumulate) for a, s in zip(given, shape, strict=True)
+            ]
         else:
             if given is not None:
                 _same_array(who, name, given, shape, tape.dtype)
             targets[name] = _Target(given, shape, tape.dtype, accumulate)
     tape.used = True
-    out = {n: [one.work for one in t] if isinstance(t, list) else t.work for n, t in targets.items()}
+    out = {
+        n: [one.work for one in t] if isinstance(t, list) else t.work for n, t in targets.items()
+    }
     tape.run(dy, dstate, out, accumulate)
     return Gradients(
-        **{n: tuple(o.finish() for o in t) if isinstance(t, list) else t.finish() for n, t in targets.items()}
+        **{
+            n: tuple(o.finish() for o in t) if isinstance(t, list) else t.finish()
+            for n, t in targets.items()
+        }
     )

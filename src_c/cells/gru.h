@@ -11,8 +11,8 @@ INLINE V(vec) M(gru_mix)(V(vec) z, V(vec) h_prev, V(vec) hh) {
     return V(fma)(z, V(sub)(h_prev, hh), hh);
 }
 
-INLINE void M(gru_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
-                        const int act, const int rec) {
+INLINE void M(gru_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
+                        ptrdiff_t lanes, const int act, const int rec) {
     REAL *g = (REAL *)s->g + row * s->ld_g + u;
     const V(vec) gz = V(load)(sum), gr = V(load)(sum + LANES), q = V(load)(sum + 2 * LANES);
     const V(vec) z = M(act_fused)(rec, gz), r = M(act_fused)(rec, gr);
@@ -24,10 +24,12 @@ INLINE void M(gru_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptr
         M(put)(g + FR_GRU_R * s->units, M(saved)(rec, gr, r), lanes);
         M(put)(g + FR_GRU_Q * s->units, q, lanes);
     }
-    M(put_h)(s, row, u, M(gru_mix)(z, M(get)((const REAL *)s->h_prev + row * s->ld_h_prev + u, lanes), hh), lanes);
+    M(put_h)(s, row, u,
+             M(gru_mix)(z, M(get)((const REAL *)s->h_prev + row * s->ld_h_prev + u, lanes), hh),
+             lanes);
 }
 
-static void M(gru_gates)(const fr_forward *s, const M(step_tile) *t) {
+static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t) {
     const ptrdiff_t u = t->panel.unit[0], lanes = t->panel.lanes[0];
     const int usual = s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
     for (ptrdiff_t i = 0; i < t->rows; i++) {
@@ -44,7 +46,7 @@ static void M(gru_forward)(const fr_forward *s) {
 }
 
 /* z, r and r h_in; h_in has the width of the state here. */
-static void M(gru_reset_gates)(const fr_forward *s, const M(step_tile) *t) {
+static void M(gru_reset_gates)(const fr_forward *s, const M(step_tile) * t) {
     const M(panel) *panel = &t->panel;
     const int half = panel->vectors / 2;
     const int rec = s->recurrent_activation;
@@ -69,7 +71,7 @@ static void M(gru_reset_forward)(const fr_forward *s) {
 }
 
 /* The second step: h_in is block Q of the gate buffer, r the packed R_h. */
-static void M(gru_before_gates)(const fr_forward *s, const M(step_tile) *t) {
+static void M(gru_before_gates)(const fr_forward *s, const M(step_tile) * t) {
     const M(panel) *panel = &t->panel;
     for (ptrdiff_t i = 0; i < t->rows; i++) {
         const ptrdiff_t row = t->first + i;
@@ -78,7 +80,8 @@ static void M(gru_before_gates)(const fr_forward *s, const M(step_tile) *t) {
             REAL *g = (REAL *)s->g + row * s->ld_g + u;
             const V(vec) gh = V(load)(t->sum + (i * panel->vectors + v) * LANES);
             const V(vec) hh = M(act_fused)(s->activation, gh);
-            const V(vec) z = M(out_of_saved)(s->recurrent_activation, M(get)(g + FR_GRU_Z * s->units, lanes));
+            const V(vec) z =
+                M(out_of_saved)(s->recurrent_activation, M(get)(g + FR_GRU_Z * s->units, lanes));
             const V(vec) h_prev = M(get)((const REAL *)s->h_prev + row * s->ld_h_prev + u, lanes);
             if (s->save) M(put)(g + FR_GRU_H * s->units, M(saved)(s->activation, gh, hh), lanes);
             M(put_h)(s, row, u, M(gru_mix)(z, h_prev, hh), lanes);
@@ -91,10 +94,11 @@ static void M(gru_before_forward)(const fr_forward *s) {
 }
 
 /* dh -> gradients of gh and gz, and the part z dh of the gradient of h_prev: the same for both variants. */
-INLINE V(vec) M(gru_mix_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes, const int act,
-                                  const int rec) {
+INLINE V(vec) M(gru_mix_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
+                                  const int act, const int rec) {
     REAL *g = (REAL *)s->g + row * s->ld_g + u;
-    const V(vec) sh = M(get)(g + FR_GRU_H * s->units, lanes), sz = M(get)(g + FR_GRU_Z * s->units, lanes);
+    const V(vec) sh = M(get)(g + FR_GRU_H * s->units, lanes),
+                 sz = M(get)(g + FR_GRU_Z * s->units, lanes);
     const V(vec) hh = M(out_of_saved)(act, sh), z = M(out_of_saved)(rec, sz);
     const V(vec) h_prev = M(get)((const REAL *)s->h_prev[row] + u, lanes);
     const V(vec) dh = M(get_dh)(s, row, u, lanes);
@@ -105,10 +109,11 @@ INLINE V(vec) M(gru_mix_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t
     return dgh;
 }
 
-INLINE void M(gru_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes, const int act,
-                                 const int rec) {
+INLINE void M(gru_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
+                                 const int act, const int rec) {
     REAL *g = (REAL *)s->g + row * s->ld_g + u;
-    const V(vec) sr = M(get)(g + FR_GRU_R * s->units, lanes), q = M(get)(g + FR_GRU_Q * s->units, lanes);
+    const V(vec) sr = M(get)(g + FR_GRU_R * s->units, lanes),
+                 q = M(get)(g + FR_GRU_Q * s->units, lanes);
     const V(vec) dgh = M(gru_mix_backward)(s, row, u, lanes, act, rec);
     M(put)(g + FR_GRU_R * s->units, M(times_dact)(rec, V(mul)(dgh, q), sr), lanes);
     M(put)(g + FR_GRU_Q * s->units, V(mul)(dgh, M(out_of_saved)(rec, sr)), lanes);
@@ -145,7 +150,8 @@ static void M(gru_before_backward)(const fr_backward *s) {
         const REAL *drh_row = (const REAL *)s->drh + row * s->ld_drh;
         for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
             const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            const V(vec) sr = M(get)(g + FR_GRU_R * s->units + u, lanes), drh = M(get)(drh_row + u, lanes);
+            const V(vec) sr = M(get)(g + FR_GRU_R * s->units + u, lanes),
+                         drh = M(get)(drh_row + u, lanes);
             V(vec) h_in = M(get)((const REAL *)s->h_prev[row] + u, lanes);
             V(vec) dh_in = V(mul)(drh, M(out_of_saved)(rec, sr));
             if (s->mask) {

@@ -7,8 +7,8 @@
  */
 
 /* The units of one vector. `plain`: no peephole, no clip. */
-INLINE void M(lstm_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
-                         const int plain, const int act, const int rec) {
+INLINE void M(lstm_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
+                         ptrdiff_t lanes, const int plain, const int act, const int rec) {
     V(vec) gi = V(load)(sum + FR_LSTM_I * LANES), gf = V(load)(sum + FR_LSTM_F * LANES);
     const V(vec) ga = V(load)(sum + FR_LSTM_C * LANES);
     V(vec) go = V(load)(sum + FR_LSTM_O * LANES);
@@ -37,7 +37,7 @@ INLINE void M(lstm_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, pt
     M(put_h)(s, row, u, h, lanes);
 }
 
-static void M(lstm_gates)(const fr_forward *s, const M(step_tile) *t) {
+static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t) {
     const ptrdiff_t u = t->panel.unit[0], lanes = t->panel.lanes[0];
     const int plain = !s->peephole && s->clip == INFINITY;
     const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
@@ -46,7 +46,8 @@ static void M(lstm_gates)(const fr_forward *s, const M(step_tile) *t) {
         if (usual && lanes == LANES)
             M(lstm_unit)(s, sum, t->first + i, u, LANES, 1, FR_TANH, FR_SIGMOID);
         else
-            M(lstm_unit)(s, sum, t->first + i, u, lanes, plain, s->activation, s->recurrent_activation);
+            M(lstm_unit)(s, sum, t->first + i, u, lanes, plain, s->activation,
+                         s->recurrent_activation);
     }
 }
 
@@ -54,14 +55,17 @@ static void M(lstm_forward)(const fr_forward *s) {
     M(step)(s, 0, NULL, FR_LSTM_BLOCKS, M(lstm_gates));
 }
 
-INLINE void M(lstm_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes, const int plain,
-                                  const int act, const int rec) {
+INLINE void M(lstm_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
+                                  const int plain, const int act, const int rec) {
     const ptrdiff_t units = s->units;
     REAL *g = (REAL *)s->g + row * s->ld_g + u;
     REAL *dc_row = (REAL *)s->dc + row * s->ld_dc + u;
-    const V(vec) si = M(get)(g + FR_LSTM_I * units, lanes), sf = M(get)(g + FR_LSTM_F * units, lanes);
-    const V(vec) sa = M(get)(g + FR_LSTM_C * units, lanes), so = M(get)(g + FR_LSTM_O * units, lanes);
-    const V(vec) i = M(out_of_saved)(rec, si), f = M(out_of_saved)(rec, sf), a = M(out_of_saved)(act, sa);
+    const V(vec) si = M(get)(g + FR_LSTM_I * units, lanes),
+                 sf = M(get)(g + FR_LSTM_F * units, lanes);
+    const V(vec) sa = M(get)(g + FR_LSTM_C * units, lanes),
+                 so = M(get)(g + FR_LSTM_O * units, lanes);
+    const V(vec) i = M(out_of_saved)(rec, si), f = M(out_of_saved)(rec, sf),
+                 a = M(out_of_saved)(act, sa);
     const V(vec) o = M(out_of_saved)(rec, so);
     const V(vec) c = M(get)((const REAL *)s->c[row] + u, lanes);
     const V(vec) c_prev = M(get)((const REAL *)s->c_prev[row] + u, lanes);
@@ -69,7 +73,8 @@ INLINE void M(lstm_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t
 
     const V(vec) dh = M(get_dh)(s, row, u, lanes);
     const V(vec) dgo = M(times_dact)(rec, V(mul)(dh, out), so);
-    V(vec) dc = V(add)(M(times_dact)(act, V(mul)(dh, o), M(saved)(act, c, out)), M(get)(dc_row, lanes));
+    V(vec)
+    dc = V(add)(M(times_dact)(act, V(mul)(dh, o), M(saved)(act, c, out)), M(get)(dc_row, lanes));
     const REAL *peephole = plain ? NULL : s->peephole;
     if (peephole) dc = V(fma)(dgo, M(get)(peephole + 2 * units + u, lanes), dc);
     if (!plain) dc = V(select)(V(le)(V(set1)((REAL)s->clip), V(abs)(c)), V(zero)(), dc);
@@ -97,7 +102,8 @@ static void M(lstm_backward)(const fr_backward *s) {
             if (usual && lanes == LANES)
                 M(lstm_unit_backward)(s, row, u, LANES, 1, FR_TANH, FR_SIGMOID);
             else
-                M(lstm_unit_backward)(s, row, u, lanes, plain, s->activation, s->recurrent_activation);
+                M(lstm_unit_backward)(s, row, u, lanes, plain, s->activation,
+                                      s->recurrent_activation);
         }
     }
 }

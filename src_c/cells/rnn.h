@@ -1,6 +1,6 @@
 /* Vanilla RNN (Elman 1990): h = act(x W + b + h_prev R). */
 
-INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) *t, const int act) {
+INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) * t, const int act) {
     const M(panel) *panel = &t->panel;
     for (ptrdiff_t i = 0; i < t->rows; i++) {
         const ptrdiff_t row = t->first + i;
@@ -14,16 +14,14 @@ INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) *t, const in
     }
 }
 
-static void M(rnn_gates)(const fr_forward *s, const M(step_tile) *t) {
+static void M(rnn_gates)(const fr_forward *s, const M(step_tile) * t) {
     if (s->activation == FR_TANH)
         M(rnn_gates_of)(s, t, FR_TANH);
     else
         M(rnn_gates_of)(s, t, s->activation);
 }
 
-static void M(rnn_forward)(const fr_forward *s) {
-    M(step)(s, 0, NULL, 1, M(rnn_gates));
-}
+static void M(rnn_forward)(const fr_forward *s) { M(step)(s, 0, NULL, 1, M(rnn_gates)); }
 
 static void M(rnn_backward)(const fr_backward *s) {
     for (ptrdiff_t i = 0; i < s->rows; i++) {

@@ -20,8 +20,8 @@ typedef struct {
 
 /* t->sum. The chains start from the gate buffer from block `block` on, but for the last group if last is not NULL: then
  * from the vector last (H,). */
-INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
-                            M(step_tile) *t) {
+INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
+                            ptrdiff_t groups, M(step_tile) * t) {
     const REAL *a[BAND], *init[BAND];
     REAL *c[BAND];
     ptrdiff_t at_g[FR_MAX_VECTORS], at_sum[FR_MAX_VECTORS];
@@ -38,7 +38,8 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
         init[r] = direct ? g : c[r];
         if (direct) continue;
         for (int v = 0; v < panel->vectors; v++) {
-            const REAL *from = last && panel->group[v] == groups - 1 ? last + panel->unit[v] : g + at_g[v];
+            const REAL *from =
+                last && panel->group[v] == groups - 1 ? last + panel->unit[v] : g + at_g[v];
             V(store)(c[r] + at_sum[v], M(get)(from, panel->lanes[v]));
         }
     }
