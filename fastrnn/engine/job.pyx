@@ -33,10 +33,10 @@ cdef double pass_cycles(double rows, double vectors) noexcept:
 
 
 cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1:
-    """The written cost model: cycles of the recurrence for each way to divide it. FASTRNN_PLAN overrides."""
+    """The written cost model: cycles of a forward pass for each way to divide it. FASTRNN_PLAN overrides."""
     cdef const char *forced = getenv("FASTRNN_PLAN")
-    cdef double lanes = m.k.lanes, vectors, rows, serial, batch, hidden, parts
-    cdef double barrier = 1500.0, region = 12000.0      # cycles
+    cdef double vectors, rows, inputs, serial, batch, hidden, parts
+    cdef double barrier = 700.0, region = 12000.0       # cycles
     if forced != NULL and forced[0] != 0:
         if strcmp(forced, "serial") == 0:
             return SERIAL
@@ -50,12 +50,13 @@ cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssiz
         )
     if threads <= 1 or steps == 0:
         return SERIAL
-    vectors = m.layout.gates * m.H / lanes * (m.K + m.inputs)
+    vectors = m.layout.gates * m.H / <double> m.k.lanes * m.K
+    inputs = 0.5 * tokens * m.layout.gates * m.H / m.k.lanes * m.inputs  # x W has rows enough for all
     rows = tokens / <double> steps
-    serial = steps * pass_cycles(rows, vectors)
-    batch = region + steps * pass_cycles(max(rows / threads, 1.0), vectors)
+    serial = inputs + steps * pass_cycles(rows, vectors)
+    batch = region + inputs / threads + steps * pass_cycles(max(rows / threads, 1.0), vectors)
     parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
-    hidden = region + steps * (pass_cycles(rows, vectors / parts) + barrier)
+    hidden = region + inputs / parts + steps * (pass_cycles(rows, vectors / parts) + barrier)
     if B < 2:
         batch = INFINITY
     if serial <= batch and serial <= hidden:

@@ -1,6 +1,7 @@
 """rnn, lstm, gru: arrays in, arrays out. All checks of the recurrent functions happen here."""
 
 import math
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,10 +31,17 @@ class Output(NamedTuple):
 class Packed:
     """Weights of one layer, copied and packed once; stands in place of W. Immutable. Made by `pack`."""
 
-    __slots__ = ("_weights",)
+    __slots__ = ("_lock", "_weights")
 
     def __init__(self, weights):
         object.__setattr__(self, "_weights", weights)
+        object.__setattr__(self, "_lock", threading.Lock())
+
+    def _for(self, training):
+        """The engine's weights; those that only backward reads are packed when training first asks for them."""
+        with self._lock:
+            self._weights.pack(current_threads(), bool(training))
+        return self._weights
 
     def __setattr__(self, name, value):
         raise AttributeError("Packed is immutable")
@@ -259,7 +267,7 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
             )
     states = initial_state if isinstance(initial_state, (tuple, list)) else ()
     if isinstance(W, Packed):
-        weights = W._weights
+        weights = W._for(training)
         if R is not None or b is not None or peephole is not None or projection is not None:
             raise ArgumentError(
                 f"{who}: W is packed and brings R, b, peephole and projection\nhint: leave them out"
