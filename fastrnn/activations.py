@@ -20,7 +20,11 @@ def code_of(who, argument, name):
     >>> code_of("LSTM", "activation", "tanh")
     0
     """
-    code = _CODES.get("linear" if name is None else name) if name is None or isinstance(name, str) else None
+    code = (
+        _CODES.get("linear" if name is None else name)
+        if name is None or isinstance(name, str)
+        else None
+    )
     if code is None:
         raise ArgumentError(
             f"{who}: {argument} must be the name of an activation, got {name!r}\nhint: one of {', '.join(NAMES)}"

@@ -21,9 +21,30 @@ _BASE = (
     Case(cell="rnn", T=171, B=3, I=3, H=24, lengths=True),
     Case(cell="lstm", T=40, B=13, I=4, H=12, lengths=True, holes=True),
     # more tokens than a piece of time that memory="low" computes again, and more rows in a step than such a piece
-    Case(cell="lstm", T=230, B=9, I=5, H=11, P=6, peephole=True, holes=True, recurrent_mask=True, state=True),
+    Case(
+        cell="lstm",
+        T=230,
+        B=9,
+        I=5,
+        H=11,
+        P=6,
+        peephole=True,
+        holes=True,
+        recurrent_mask=True,
+        state=True,
+    ),
     Case(cell="lstm", T=3, B=1100, I=2, H=5, lengths=True),
-    Case(cell="gru", T=420, B=5, I=4, H=9, reset_after=False, lengths=True, recurrent_mask=True, reverse=True),
+    Case(
+        cell="gru",
+        T=420,
+        B=5,
+        I=4,
+        H=9,
+        reset_after=False,
+        lengths=True,
+        recurrent_mask=True,
+        reverse=True,
+    ),
     Case(cell="gru", T=40, B=70, I=4, H=10, activation="silu", lengths=True),
     Case(cell="rnn", T=90, B=33, I=3, H=20, activation="gelu", holes=True, state=True),
     # sums too long to be taken in one piece, whatever the SIMD width
@@ -34,7 +55,11 @@ _BASE = (
     Case(cell="lstm", T=1, B=2, I=64, H=70, state=True),
 )
 
-CASES = [with_(case, dtype=dtype, seed=k) for k, case in enumerate(_BASE) for dtype in ("float32", "float64")]
+CASES = [
+    with_(case, dtype=dtype, seed=k)
+    for k, case in enumerate(_BASE)
+    for dtype in ("float32", "float64")
+]
 
 
 def label(case):

@@ -5,12 +5,15 @@ import signal
 
 import hypothesis
 import pytest
+
 import tally
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--long", action="store_true", help="ten times as many Hypothesis examples (5,000 gradients)"
+        "--long",
+        action="store_true",
+        help="ten times as many Hypothesis examples (5,000 gradients)",
     )
 
 

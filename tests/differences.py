@@ -75,7 +75,11 @@ def compare(loss, named, gradient, rng, *, every_entry, region=None, random=2):
     for label, direction in directions(named, rng, every_entry=every_entry, random=random):
         tried += 1
         analytic = sum(np.sum(gradient[key] * d) for key, d in direction.items())
-        size = largest(gradient, direction) if every_entry and len(direction) == 1 else typical(gradient, direction)  # fmt: skip
+        size = (
+            largest(gradient, direction)
+            if every_entry and len(direction) == 1
+            else typical(gradient, direction)
+        )
         for step in (STEP, STEP / 30):
             numeric = derivative(loss, named, direction, step)
             error = abs(numeric - analytic) / max(size, FLOOR * scale)
@@ -88,10 +92,14 @@ def compare(loss, named, gradient, rng, *, every_entry, region=None, random=2):
         assert error < RELATIVE, (
             f"d loss / d {label}: {analytic!r} but differences give {numeric!r} (relative error {error:.2e})"
         )
-    assert skipped <= 2 + tried // 4, f"{skipped} of {tried} directions cross a kink: draw other numbers"
+    assert skipped <= 2 + tried // 4, (
+        f"{skipped} of {tried} directions cross a kink: draw other numbers"
+    )
     return worst
 
 
 def crosses(region, named, direction, step):
     here = region(named)
-    return any(not np.array_equal(here, region(shifted(named, direction, k * step))) for k, _ in STENCIL)
+    return any(
+        not np.array_equal(here, region(shifted(named, direction, k * step))) for k, _ in STENCIL
+    )

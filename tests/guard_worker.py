@@ -9,6 +9,7 @@ import mmap
 import sys
 
 import numpy as np
+
 from fastrnn import functional as F
 from strategies import Case, with_
 
@@ -16,7 +17,14 @@ PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+]
 libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 NONE, READ, READ_WRITE = 0, 1, 3
 
@@ -56,7 +64,11 @@ class Guarded:
 
 def recurrent(case, guard):
     data, (dy, dstate) = case.data(), case.upstream()
-    shapes = {k: data[k] for k in ("x", "W", "R", "b", "initial_state", "peephole", "projection") if k in data}
+    shapes = {
+        k: data[k]
+        for k in ("x", "W", "R", "b", "initial_state", "peephole", "projection")
+        if k in data
+    }
     given = {name: guard(value) for name, value in data.items()}
     weights = [given.pop(k) for k in ("W", "R", "b") if k in given]
     x = given.pop("x")
@@ -82,7 +94,9 @@ def dense(dtype, size, guard):
     F.backward(out.tape, normal(3, size + 1), into=into)
     words = F.embedding(guard(rng.integers(0, size, (5,))), W, training=True)
     F.backward(words.tape, normal(5, size + 1), into={"W": guard(W, True)})
-    loss = F.softmax_cross_entropy(x, guard(rng.integers(0, size, (3,))), weights=guard(np.ones(3, dtype)), training=True)  # fmt: skip
+    loss = F.softmax_cross_entropy(
+        x, guard(rng.integers(0, size, (3,))), weights=guard(np.ones(3, dtype)), training=True
+    )
     F.backward(loss.tape, into={"logits": guard(x, True)})
     F.matmul(x, W)
 
@@ -99,10 +113,19 @@ def main(cell):
                     guard.release()
                     continue
                 B, T = 1 + k % 7, 1 + k % 5
-                case = Case(cell=cell, T=T, B=B, I=sizes[-1 - k], H=size, dtype=dtype, state=True, seed=k)
-                variants = [case, with_(case, I=size, lengths=True, holes=True, recurrent_mask=True, bias=False)]
+                case = Case(
+                    cell=cell, T=T, B=B, I=sizes[-1 - k], H=size, dtype=dtype, state=True, seed=k
+                )
+                variants = [
+                    case,
+                    with_(case, I=size, lengths=True, holes=True, recurrent_mask=True, bias=False),
+                ]
                 if cell == "lstm":
-                    variants.append(with_(case, peephole=True, P=sizes[(k + 5) % 12], cell_clip=1.0, reverse=True))
+                    variants.append(
+                        with_(
+                            case, peephole=True, P=sizes[(k + 5) % 12], cell_clip=1.0, reverse=True
+                        )
+                    )
                 if cell == "gru":
                     variants.append(with_(case, reset_after=False, lengths=True))
                 if size == 17:

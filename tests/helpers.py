@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import numpy as np
+
 from fastrnn import functional as F
 from strategies import EXTRAS
 

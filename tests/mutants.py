@@ -32,7 +32,7 @@ STAGES = (
     ("test_torch.py", "test_chains.py", "test_maths.py", "test_errors.py"),
     ("test_gradients.py",),
     ("test_bits.py", "test_arrays.py", "test_large.py"),
-    ("test_threads.py", "test_guard.py", "test_onnx.py"),
+    ("test_threads.py", "test_process.py", "test_guard.py", "test_onnx.py"),
 )
 TIMEOUT = 900  # seconds for one stage
 
@@ -47,9 +47,14 @@ def environment(tree):
 def run(command, tree, timeout):
     """(exit status or None for a timeout, output); the whole process group ends with it."""
     process = subprocess.Popen(
-        command, cwd=tree, env=environment(tree), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        command,
+        cwd=tree,
+        env=environment(tree),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
-    )  # fmt: skip
+    )
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -68,8 +73,12 @@ def build(tree):
 
 def simplify(tree):
     """Two targets and -O1: a third of the time to compile, the same arithmetic."""
-    done = subprocess.run([sys.executable, "-c", "import fastrnn; print(fastrnn.runtime.target())"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "import fastrnn; print(fastrnn.runtime.target())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     best = done.stdout.strip()
     path = tree / "src_c" / "targets.mk"
     text = path.read_text().replace("-O3", "-O1")
@@ -98,20 +107,32 @@ def prepare(folder):
 
 def test(tree, files):
     paths = [str(HERE / name) for name in files]
-    options = ["-x", "-q", "--no-header", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(HERE)]
+    options = [
+        "-x",
+        "-q",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(HERE),
+    ]
     return run([sys.executable, "-m", "pytest", *options, *paths], tree, TIMEOUT)
 
 
 def reason(code, output):
     if code is None:
         return "hung"
-    failed = re.findall(r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::[^\s]+|test_\w+\.py)", output, re.MULTILINE)
+    failed = re.findall(
+        r"^(?:FAILED|ERROR) \S*?(test_\w+\.py::[^\s]+|test_\w+\.py)", output, re.MULTILINE
+    )
     return failed[0] if failed else f"died with status {code}"
 
 
 def judge(number, base, folder):
     """(number, verdict, detail, seconds); verdict is killed, SURVIVED or ERROR."""
-    name, file, old, new = MUTANTS[number]
+    _, file, old, new = MUTANTS[number]
     start = time.perf_counter()
     tree = folder / f"mutant{number}"
     try:
@@ -137,12 +158,18 @@ def judge(number, base, folder):
 def chosen(only):
     if not only:
         return list(range(len(MUTANTS)))
-    return [k for k, m in enumerate(MUTANTS) if any(o == str(k) or (not o.isdigit() and o in m[0]) for o in only)]
+    return [
+        k
+        for k, m in enumerate(MUTANTS)
+        if any(o == str(k) or (not o.isdigit() and o in m[0]) for o in only)
+    ]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--list", action="store_true", help="list the bugs and check that their texts occur")
+    parser.add_argument(
+        "--list", action="store_true", help="list the bugs and check that their texts occur"
+    )
     parser.add_argument("--only", nargs="+", metavar="N|NAME", help="numbers, or parts of names")
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
     arguments = parser.parse_args()
@@ -151,7 +178,10 @@ def main():
         for number, (name, file, old, _) in enumerate(MUTANTS):
             count = (ROOT / file).read_text().count(old)
             stale += count != 1
-            print(f"{number:3} {name} ({file})" + ("" if count == 1 else f"   STALE: its text occurs {count} times"))
+            print(
+                f"{number:3} {name} ({file})"
+                + ("" if count == 1 else f"   STALE: its text occurs {count} times")
+            )
         return stale > 0
     numbers = chosen(arguments.only)
     with tempfile.TemporaryDirectory(prefix="fastrnn-mutants-") as name:
@@ -162,9 +192,15 @@ def main():
             for verdict in pool.map(lambda number: judge(number, base, folder), numbers):
                 number, word, detail, seconds = verdict
                 verdicts.append(word)
-                print(f"{number:3} {word:8} {MUTANTS[number][0]}: {detail} ({seconds:.0f} s)", flush=True)
+                print(
+                    f"{number:3} {word:8} {MUTANTS[number][0]}: {detail} ({seconds:.0f} s)",
+                    flush=True,
+                )
     killed, judged = verdicts.count("killed"), len(verdicts) - verdicts.count("ERROR")
-    print(f"killed {killed} of {judged}" + (f", {verdicts.count('ERROR')} errors" if "ERROR" in verdicts else ""))
+    print(
+        f"killed {killed} of {judged}"
+        + (f", {verdicts.count('ERROR')} errors" if "ERROR" in verdicts else "")
+    )
     return killed != len(verdicts)
 
 

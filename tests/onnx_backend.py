@@ -6,8 +6,9 @@ gates i o f c for LSTM and z r h for GRU; peepholes i o f; Y (T, D, B, H) or (B,
 
 import numpy as np
 import onnx.helper
-from fastrnn import functional as F
 from onnx.backend.base import Backend, BackendRep
+
+from fastrnn import functional as F
 
 THEIRS = {"LSTM": "iofc", "GRU": "zrh", "RNN": "h"}
 OURS = {"LSTM": "ifco", "GRU": "zrh", "RNN": "h"}
@@ -28,7 +29,9 @@ class Node(BackendRep):
 
     def run(self, inputs, **_):
         fed = dict(zip(self.names, inputs, strict=True))
-        given = {role: fed[name] for role, name in zip(INPUTS, self.node.input, strict=False) if name}
+        given = {
+            role: fed[name] for role, name in zip(INPUTS, self.node.input, strict=False) if name
+        }
         outputs = compute(self.node.op_type, self.attributes, given)
         return tuple(o for o, name in zip(outputs, self.node.output, strict=False) if name)
 
@@ -43,17 +46,26 @@ def compute(op, attributes, given):
         for d, reverse in enumerate(directions[attributes.get("direction", b"forward")])
     ]
     ys = np.stack([y for y, _ in results], axis=2 if batch_major else 1)
-    states = [np.stack(s, axis=1 if batch_major else 0) for s in zip(*(s for _, s in results), strict=True)]
+    states = [
+        np.stack(s, axis=1 if batch_major else 0)
+        for s in zip(*(s for _, s in results), strict=True)
+    ]
     return [np.asarray(o, x.dtype) for o in (ys, *states)]
 
 
 def one_direction(op, attributes, given, d, reverse, batch_major):
-    options = {"reverse": reverse, "time_major": not batch_major, "lengths": given.get("sequence_lens")}
+    options = {
+        "reverse": reverse,
+        "time_major": not batch_major,
+        "lengths": given.get("sequence_lens"),
+    }
     bias = None
     if "B" in given:
         of_x, of_h = (reorder(op, half) for half in np.split(given["B"][d], 2))
         bias = of_x + of_h
-    if op == "GRU":  # reset before: the recurrent bias of h acts where the input's does, so the sum is right
+    if (
+        op == "GRU"
+    ):  # reset before: the recurrent bias of h acts where the input's does, so the sum is right
         options["reset_after"] = bool(attributes.get("linear_before_reset", 0))
         if bias is not None and options["reset_after"]:
             bias = np.stack([of_x, of_h])

@@ -143,7 +143,18 @@ def valid_steps(B, T, lengths, mask):
     return valid
 
 
-def run(step, state_widths, x, parameters, initial_state, lengths, mask, reverse, recurrent_mask, time_major):
+def run(
+    step,
+    state_widths,
+    x,
+    parameters,
+    initial_state,
+    lengths,
+    mask,
+    reverse,
+    recurrent_mask,
+    time_major,
+):
     """Walk every row through its valid steps. Returns y and the tuple of final states."""
     x = np.asarray(x, np.float64)
     if time_major:
@@ -170,29 +181,97 @@ def _double(array, default=0.0):
     return default if array is None else np.asarray(array, np.float64)
 
 
-def rnn(x, W, R, b=None, *, initial_state=None, lengths=None, mask=None, reverse=False, activation="tanh",
-        recurrent_mask=None, time_major=False, trace=None):  # fmt: skip
-    p = {"W": _double(W), "R": _double(R), "b": _double(b), "activation": activation, "trace": trace}
-    return run(rnn_step, (p["R"].shape[1],), x, p, initial_state, lengths, mask, reverse, recurrent_mask, time_major)
+def rnn(
+    x,
+    W,
+    R,
+    b=None,
+    *,
+    initial_state=None,
+    lengths=None,
+    mask=None,
+    reverse=False,
+    activation="tanh",
+    recurrent_mask=None,
+    time_major=False,
+    trace=None,
+):
+    p = {
+        "W": _double(W),
+        "R": _double(R),
+        "b": _double(b),
+        "activation": activation,
+        "trace": trace,
+    }
+    return run(
+        rnn_step,
+        (p["R"].shape[1],),
+        x,
+        p,
+        initial_state,
+        lengths,
+        mask,
+        reverse,
+        recurrent_mask,
+        time_major,
+    )
 
 
-def lstm(x, W, R, b=None, *, initial_state=None, lengths=None, mask=None, reverse=False, activation="tanh",
-         recurrent_activation="sigmoid", peephole=None, projection=None, cell_clip=None, recurrent_mask=None,
-         time_major=False, trace=None):  # fmt: skip
+def lstm(
+    x,
+    W,
+    R,
+    b=None,
+    *,
+    initial_state=None,
+    lengths=None,
+    mask=None,
+    reverse=False,
+    activation="tanh",
+    recurrent_activation="sigmoid",
+    peephole=None,
+    projection=None,
+    cell_clip=None,
+    recurrent_mask=None,
+    time_major=False,
+    trace=None,
+):
     R = _double(R)
     H = R.shape[1] // 4
     p = {
-        "W": _double(W), "R": R, "b": _double(b, np.zeros(4 * H)), "activation": activation,
-        "recurrent_activation": recurrent_activation, "peephole": _double(peephole, np.zeros((3, H))),
-        "projection": _double(projection, None), "cell_clip": cell_clip, "trace": trace,
-    }  # fmt: skip
+        "W": _double(W),
+        "R": R,
+        "b": _double(b, np.zeros(4 * H)),
+        "activation": activation,
+        "recurrent_activation": recurrent_activation,
+        "peephole": _double(peephole, np.zeros((3, H))),
+        "projection": _double(projection, None),
+        "cell_clip": cell_clip,
+        "trace": trace,
+    }
     widths = (R.shape[0], H)  # R is (P, 4H) with a projection and (H, 4H) without
-    return run(lstm_step, widths, x, p, initial_state, lengths, mask, reverse, recurrent_mask, time_major)
+    return run(
+        lstm_step, widths, x, p, initial_state, lengths, mask, reverse, recurrent_mask, time_major
+    )
 
 
-def gru(x, W, R, b=None, *, reset_after=True, initial_state=None, lengths=None, mask=None, reverse=False,
-        activation="tanh", recurrent_activation="sigmoid", recurrent_mask=None, time_major=False,
-        trace=None):  # fmt: skip
+def gru(
+    x,
+    W,
+    R,
+    b=None,
+    *,
+    reset_after=True,
+    initial_state=None,
+    lengths=None,
+    mask=None,
+    reverse=False,
+    activation="tanh",
+    recurrent_activation="sigmoid",
+    recurrent_mask=None,
+    time_major=False,
+    trace=None,
+):
     R = _double(R)
     H = R.shape[1] // 3
     bias = np.zeros((2, 3 * H))
@@ -201,10 +280,17 @@ def gru(x, W, R, b=None, *, reset_after=True, initial_state=None, lengths=None, 
     elif b is not None:
         bias[0] = b  # reset before: one bias, on the input side
     p = {
-        "W": _double(W), "R": R, "b": bias, "activation": activation,
-        "recurrent_activation": recurrent_activation, "reset_after": reset_after, "trace": trace,
-    }  # fmt: skip
-    return run(gru_step, (H,), x, p, initial_state, lengths, mask, reverse, recurrent_mask, time_major)
+        "W": _double(W),
+        "R": R,
+        "b": bias,
+        "activation": activation,
+        "recurrent_activation": recurrent_activation,
+        "reset_after": reset_after,
+        "trace": trace,
+    }
+    return run(
+        gru_step, (H,), x, p, initial_state, lengths, mask, reverse, recurrent_mask, time_major
+    )
 
 
 def regions(trace):

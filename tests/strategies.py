@@ -4,14 +4,28 @@ come from a seeded NumPy generator, since Hypothesis's own floats are mostly 0, 
 import dataclasses
 
 import numpy as np
-import reference
 from hypothesis import assume
 from hypothesis import strategies as st
+
+import reference
 
 CELLS = ("rnn", "lstm", "gru")
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 SMALL = (1, 2, 3, 4, 5, 7, 8, 9)
-SIZES = (*SMALL, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 70)  # SIMD widths 2 to 16 and tiles, each +-1
+SIZES = (
+    *SMALL,
+    15,
+    16,
+    17,
+    31,
+    32,
+    33,
+    47,
+    63,
+    64,
+    65,
+    70,
+)  # SIMD widths 2 to 16 and tiles, each +-1
 ACTIVATIONS = tuple(reference.ACTIVATIONS)
 #: arrays that F.lstm and the others, and reference.py, take as keywords
 EXTRAS = ("initial_state", "lengths", "mask", "peephole", "projection", "recurrent_mask")
@@ -27,7 +41,7 @@ class Case:
     cell: str = "lstm"
     T: int = 5
     B: int = 3
-    I: int = 4  # noqa: E741
+    I: int = 4
     H: int = 6
     dtype: str = "float64"
     bias: bool = True
@@ -61,7 +75,9 @@ class Case:
 
     @property
     def bounded(self):
-        return self.activation in BOUNDED and (self.cell == "rnn" or self.recurrent_activation in GATES_IN_0_1)
+        return self.activation in BOUNDED and (
+            self.cell == "rnn" or self.recurrent_activation in GATES_IN_0_1
+        )
 
     @property
     def smooth(self):
@@ -117,7 +133,13 @@ class Case:
         extras = {name: data[name] for name in EXTRAS if name in data}
         with np.errstate(all="ignore"):
             getattr(reference, self.cell)(
-                data["x"], data["W"], data["R"], data.get("b"), **extras, **self.options(), trace=trace
+                data["x"],
+                data["W"],
+                data["R"],
+                data.get("b"),
+                **extras,
+                **self.options(),
+                trace=trace,
             )
         return all((np.abs(value) < 8).all() for _, value in trace)
 

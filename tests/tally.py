@@ -19,7 +19,9 @@ def note(kind, text):
 
 
 def report():
-    lines = [f"{kind}: {n} examples, worst {worst:.2e}" for kind, (n, worst) in sorted(_lines.items())]
+    lines = [
+        f"{kind}: {n} examples, worst {worst:.2e}" for kind, (n, worst) in sorted(_lines.items())
+    ]
     grads = [line.examples for kind, line in _lines.items() if kind.startswith("gradients")]
     if grads:
         lines.append(f"gradient examples in all: {sum(grads)}")

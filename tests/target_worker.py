@@ -2,8 +2,9 @@
 
 import sys
 
-import fastrnn
 import numpy as np
+
+import fastrnn
 from bit_cases import CASES
 from fastrnn import functional as F
 from fastrnn.engine import sweeps
@@ -14,7 +15,9 @@ from maths import KINDS
 def arguments(dtype):
     """Numbers on which all targets' maths are compared."""
     rng = np.random.default_rng(3)
-    spread = np.ldexp(rng.uniform(1, 2, 40_000), rng.integers(-30, 8, 40_000)) * rng.choice([-1, 1], 40_000)
+    spread = np.ldexp(rng.uniform(1, 2, 40_000), rng.integers(-30, 8, 40_000)) * rng.choice(
+        [-1, 1], 40_000
+    )
     return np.concatenate([rng.uniform(-20, 20, 40_001), spread]).astype(dtype)
 
 

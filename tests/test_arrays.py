@@ -2,12 +2,27 @@
 
 import numpy as np
 import pytest
+
 from fastrnn import functional as F
 from helpers import GRADIENTS, flatten, same_bits
 from strategies import CELLS, Case, with_
 
-FULL = Case(cell="lstm", T=6, B=4, I=5, H=7, P=3, peephole=True, state=True, lengths=True, holes=True, recurrent_mask=True)  # fmt: skip
-GRU = Case(cell="gru", T=6, B=4, I=5, H=7, state=True, lengths=True, holes=True, recurrent_mask=True)
+FULL = Case(
+    cell="lstm",
+    T=6,
+    B=4,
+    I=5,
+    H=7,
+    P=3,
+    peephole=True,
+    state=True,
+    lengths=True,
+    holes=True,
+    recurrent_mask=True,
+)
+GRU = Case(
+    cell="gru", T=6, B=4, I=5, H=7, state=True, lengths=True, holes=True, recurrent_mask=True
+)
 RNN = with_(GRU, cell="rnn")
 DTYPES = ("float32", "float64")
 
@@ -61,15 +76,25 @@ def subclass(array):
 
 
 KINDS = {
-    "gaps": gaps, "negative": negative, "fortran": np.asfortranarray, "read_only": read_only,
-    "big_endian": big_endian, "unaligned": unaligned, "half_transposed": half_transposed, "subclass": subclass,
-}  # fmt: skip
+    "gaps": gaps,
+    "negative": negative,
+    "fortran": np.asfortranarray,
+    "read_only": read_only,
+    "big_endian": big_endian,
+    "unaligned": unaligned,
+    "half_transposed": half_transposed,
+    "subclass": subclass,
+}
 
 
 def run(case, data, convert, dy, dstate, **options):
     """One training call and its backward, all arrays converted, without the helpers' own copies."""
-    given = {k: tuple(map(convert, v)) if isinstance(v, tuple) else convert(v) for k, v in data.items()}
-    before = {k: [np.array(a) for a in (v if isinstance(v, tuple) else (v,))] for k, v in given.items()}
+    given = {
+        k: tuple(map(convert, v)) if isinstance(v, tuple) else convert(v) for k, v in data.items()
+    }
+    before = {
+        k: [np.array(a) for a in (v if isinstance(v, tuple) else (v,))] for k, v in given.items()
+    }
     weights = [given.pop(k) for k in ("W", "R", "b") if k in given]
     call = getattr(F, case.cell)
     x = given.pop("x")
@@ -96,7 +121,9 @@ def run(case, data, convert, dy, dstate, **options):
 def test_layouts(case, kind, dtype):
     case = with_(case, dtype=dtype)
     data, (dy, dstate) = case.data(), case.upstream()
-    same_bits(run(case, data, np.ascontiguousarray, dy, dstate), run(case, data, KINDS[kind], dy, dstate))
+    same_bits(
+        run(case, data, np.ascontiguousarray, dy, dstate), run(case, data, KINDS[kind], dy, dstate)
+    )
 
 
 @pytest.mark.parametrize("case", [FULL, GRU, RNN], ids=lambda c: c.cell)
@@ -109,7 +136,9 @@ def test_memmap(case, tmp_path):
         np.save(path, array)
         return np.load(path, mmap_mode="r")
 
-    same_bits(run(case, data, np.ascontiguousarray, dy, dstate), run(case, data, mapped, dy, dstate))
+    same_bits(
+        run(case, data, np.ascontiguousarray, dy, dstate), run(case, data, mapped, dy, dstate)
+    )
 
 
 @pytest.mark.parametrize("case", [FULL, GRU, RNN], ids=lambda c: c.cell)
@@ -118,7 +147,9 @@ def test_zero_strides(case):
     data, (dy, dstate) = case.data(), case.upstream()
     data["x"][:] = data["x"][:1]
     data["b"][:] = 0.5
-    data["initial_state"] = tuple(np.broadcast_to(s[:1], s.shape).copy() for s in data["initial_state"])
+    data["initial_state"] = tuple(
+        np.broadcast_to(s[:1], s.shape).copy() for s in data["initial_state"]
+    )
     ones = np.full_like(dy, 0.25)
     right = run(case, data, np.ascontiguousarray, ones, dstate)
     thin = dict(data)
@@ -152,12 +183,20 @@ def test_dense_functions(kind):
         dense = F.linear(convert(x), convert(W), convert(b), training=True)
         g = F.backward(dense.tape, convert(x[..., :1] * b))
         words = F.embedding(convert(ids), convert(W), training=True)
-        loss = F.softmax_cross_entropy(convert(x * 2), convert(targets % 6), weights=convert(x[..., 0] ** 2), training=True)  # fmt: skip
+        loss = F.softmax_cross_entropy(
+            convert(x * 2), convert(targets % 6), weights=convert(x[..., 0] ** 2), training=True
+        )
         return {
-            "y": dense.y, "dx": g.x, "dW": g.W, "db": g.b, "words": words.y,
-            "dwords": F.backward(words.tape, convert(np.tile(b, (4, 5, 1)))).W, "loss": np.array(loss.loss),
-            "dlogits": F.backward(loss.tape).logits, "product": F.matmul(convert(W), convert(W.T.copy())),
-        }  # fmt: skip
+            "y": dense.y,
+            "dx": g.x,
+            "dW": g.W,
+            "db": g.b,
+            "words": words.y,
+            "dwords": F.backward(words.tape, convert(np.tile(b, (4, 5, 1)))).W,
+            "loss": np.array(loss.loss),
+            "dlogits": F.backward(loss.tape).logits,
+            "product": F.matmul(convert(W), convert(W.T.copy())),
+        }
 
     same_bits(run(np.ascontiguousarray), run(convert))
 
@@ -194,7 +233,10 @@ def test_lengths_and_masks_of_any_kind(cell):
         assert out.y.tobytes() == right.y.tobytes(), kind
     lists = {"lengths": data["lengths"].tolist(), "mask": data["mask"].tolist()}
     assert call(*arguments, **lists).y.tobytes() == right.y.tobytes()
-    assert call(*arguments, lengths=tuple(lists["lengths"]), mask=data["mask"].T.copy().T).y.tobytes() == right.y.tobytes()
+    assert (
+        call(*arguments, lengths=tuple(lists["lengths"]), mask=data["mask"].T.copy().T).y.tobytes()
+        == right.y.tobytes()
+    )
 
 
 def test_outputs_are_fresh_and_writable():
@@ -219,7 +261,9 @@ def test_length_zero_returns_a_copy_of_the_state(cell):
     """Not the state itself: writing to the result must not reach the caller's input."""
     case = Case(cell=cell, T=0, state=True)
     data = case.data()
-    out = getattr(F, cell)(data["x"], data["W"], data["R"], data["b"], initial_state=data["initial_state"])
+    out = getattr(F, cell)(
+        data["x"], data["W"], data["R"], data["b"], initial_state=data["initial_state"]
+    )
     for given, got in zip(data["initial_state"], out.state, strict=True):
         assert np.array_equal(given, got) and not np.shares_memory(given, got)
 

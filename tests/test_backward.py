@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fastrnn import functional as F
 from helpers import GRADIENTS, flatten, forward, same_bits
 from strategies import CELLS, Case, with_
@@ -9,7 +10,9 @@ from strategies import CELLS, Case, with_
 RICH = {
     "rnn": Case(cell="rnn", T=7, B=5, I=6, H=9, state=True, lengths=True, holes=True),
     "gru": Case(cell="gru", T=7, B=5, I=6, H=9, state=True, lengths=True, holes=True),
-    "lstm": Case(cell="lstm", T=7, B=5, I=6, H=9, P=4, peephole=True, state=True, lengths=True, holes=True),
+    "lstm": Case(
+        cell="lstm", T=7, B=5, I=6, H=9, P=4, peephole=True, state=True, lengths=True, holes=True
+    ),
 }
 
 
@@ -53,7 +56,9 @@ def test_gradients_that_do_not_apply_are_none(cell):
 
 def buffers(case, right, fill):
     return {
-        name: tuple(np.full_like(v, fill) for v in value) if isinstance(value, tuple) else np.full_like(value, fill)
+        name: tuple(np.full_like(v, fill) for v in value)
+        if isinstance(value, tuple)
+        else np.full_like(value, fill)
         for name, value in right.items()
     }
 
@@ -99,7 +104,9 @@ def test_accumulate_adds(cell, dtype, T, memory):
     tolerance = 1e-5 if dtype == "float32" else 1e-13
     for name, value in flatten(into).items():
         scale = np.abs(first[name]).max() + np.abs(second[name]).max()
-        np.testing.assert_allclose(value, first[name] + second[name], rtol=0, atol=tolerance * scale)
+        np.testing.assert_allclose(
+            value, first[name] + second[name], rtol=0, atol=tolerance * scale
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -174,6 +181,8 @@ def test_upstream_of_the_other_dtype(cell):
     case = with_(RICH[cell], dtype="float32")
     dy, dstate = case.upstream()
     right = F.backward(tape(case), dy, dstate)
-    found = F.backward(tape(case), dy.astype(np.float64), tuple(d.astype(np.float64) for d in dstate))
+    found = F.backward(
+        tape(case), dy.astype(np.float64), tuple(d.astype(np.float64) for d in dstate)
+    )
     assert found.x.dtype == np.float32
     assert np.array_equal(found.x, right.x)

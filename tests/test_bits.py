@@ -1,12 +1,13 @@
 """The same bits whatever the threads, the plan, the padding and the company a row has."""
 
-import fastrnn
 import numpy as np
 import pytest
+from hypothesis import given, settings
+
+import fastrnn
 from bit_cases import CASES, label
 from fastrnn import functional as F
 from helpers import digest, everything, forward, forward_numbers, gradients, same_bits
-from hypothesis import given, settings
 from strategies import Case, cases, with_
 
 THREADS = (1, 2, 3, 4, 7)
@@ -93,7 +94,9 @@ def test_a_row_alone_equals_the_row_in_its_batch(case):
         for a, b in zip(state1, state, strict=True):
             assert a.tobytes() == b[cut].tobytes()
         assert found1["x"].tobytes() == found["x"][cut].tobytes()
-        for a, b in zip(found1.get("initial_state", ()), found.get("initial_state", ()), strict=True):
+        for a, b in zip(
+            found1.get("initial_state", ()), found.get("initial_state", ()), strict=True
+        ):
             assert a.tobytes() == b[cut].tobytes()
 
 
@@ -117,7 +120,11 @@ def test_every_batch_size():
             data = case.data()
             y, _ = forward_numbers(case, data)
             for B in range(1, 70):
-                part = {**data, "x": data["x"][:B], "initial_state": tuple(s[:B] for s in data["initial_state"])}  # fmt: skip
+                part = {
+                    **data,
+                    "x": data["x"][:B],
+                    "initial_state": tuple(s[:B] for s in data["initial_state"]),
+                }
                 y_part, _ = forward_numbers(with_(case, B=B), part)
                 assert y_part.tobytes() == y[:B].tobytes(), (cell, dtype, B)
 
@@ -179,7 +186,9 @@ def test_packed_weights_equal_raw_ones(case):
     named = {k: data[k] for k in ("peephole", "projection") if k in data}
     options = {"reset_after": case.reset_after} if case.cell == "gru" else {}
     packed = F.pack(case.cell, data["W"], data["R"], data.get("b"), **named, **options)
-    keywords = {k: data[k] for k in ("initial_state", "lengths", "mask", "recurrent_mask") if k in data}
+    keywords = {
+        k: data[k] for k in ("initial_state", "lengths", "mask", "recurrent_mask") if k in data
+    }
     out = getattr(F, case.cell)(data["x"], packed, **keywords, **case.options())
     right = forward(case, data)
     assert out.y.tobytes() == right.y.tobytes()
@@ -195,7 +204,11 @@ def test_few_tokens_equal_many():
                 data = big.data()
                 y, _ = forward_numbers(big, data)
                 for B, T in ((1, 1), (1, 2), (2, 1), (3, 3), (8, 1), (1, 12)):
-                    small = {**data, "x": data["x"][:B, :T], "initial_state": tuple(s[:B] for s in data["initial_state"])}  # fmt: skip
+                    small = {
+                        **data,
+                        "x": data["x"][:B, :T],
+                        "initial_state": tuple(s[:B] for s in data["initial_state"]),
+                    }
                     y_small, _ = forward_numbers(with_(big, B=B, T=T), small)
                     assert y_small.tobytes() == y[:B, :T].tobytes(), (cell, dtype, H, B, T)
 
@@ -242,8 +255,16 @@ def test_the_dense_functions(monkeypatch):
             g = F.backward(dense.tape, dlogits)
             gE = F.backward(embedded.tape, g.x)
             product = F.matmul(x.reshape(-1, 61), W)  # noqa: B023
-            return {"y": dense.y, "loss": np.array(loss.loss), "dl": dlogits, "x": g.x, "W": g.W, "b": g.b,
-                    "E": gE.W, "product": product}  # fmt: skip
+            return {
+                "y": dense.y,
+                "loss": np.array(loss.loss),
+                "dl": dlogits,
+                "x": g.x,
+                "W": g.W,
+                "b": g.b,
+                "E": gE.W,
+                "product": product,
+            }
 
         with fastrnn.threads(1):
             first = run()

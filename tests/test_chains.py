@@ -5,13 +5,14 @@ depth: gradients are compared with central differences of the whole chain, and s
 """
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 import reference
 import tally
 from differences import compare
 from fastrnn import functional as F
 from helpers import budget, forward, gradients
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from strategies import CELLS, Case, with_
 
 PARAMETERS = ("W", "R", "b", "initial_state", "peephole", "projection")
@@ -27,14 +28,26 @@ def chains(draw, largest=5):
     for depth in range(draw(st.integers(1, 4))):
         cell = draw(st.sampled_from(CELLS))
         one = Case(
-            cell=cell, T=T, B=B, I=width, H=draw(st.integers(1, largest)), bias=draw(st.booleans()),
-            state=draw(st.booleans()), reset_after=draw(st.booleans()), reverse=draw(st.booleans()),
+            cell=cell,
+            T=T,
+            B=B,
+            I=width,
+            H=draw(st.integers(1, largest)),
+            bias=draw(st.booleans()),
+            state=draw(st.booleans()),
+            reset_after=draw(st.booleans()),
+            reverse=draw(st.booleans()),
             peephole=cell == "lstm" and draw(st.booleans()),
             P=draw(st.integers(0, 3)) if cell == "lstm" else 0,
-            memory=draw(st.sampled_from(("full", "low"))), seed=seed + depth,
-        )  # fmt: skip
+            memory=draw(st.sampled_from(("full", "low"))),
+            seed=seed + depth,
+        )
         pair = draw(st.booleans())
-        layers.append((with_(one, reverse=False), with_(one, reverse=True, seed=seed + 100 + depth)) if pair else (one,))  # fmt: skip
+        layers.append(
+            (with_(one, reverse=False), with_(one, reverse=True, seed=seed + 100 + depth))
+            if pair
+            else (one,)
+        )
         width = one.out * len(layers[-1])
     return layers, lengths, holes
 
@@ -150,7 +163,14 @@ def test_chains_follow_the_reference(chain):
 
     def slow(case, data):
         call = getattr(reference, case.cell)
-        return call(data.pop("x"), data.pop("W"), data.pop("R"), data.pop("b", None), **data, **case.options())
+        return call(
+            data.pop("x"),
+            data.pop("W"),
+            data.pop("R"),
+            data.pop("b", None),
+            **data,
+            **case.options(),
+        )
 
     top, results = run(layers, x, rows, parameters, infer)
     right, expected = run(layers, x, rows, parameters, slow)

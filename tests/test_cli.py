@@ -40,7 +40,9 @@ def test_demo_learns_reports_and_saves(folder, capsys):
     validation = float(re.search(r"validation: ([\d.]+) bits per character", out)[1])
     assert 1 < validation < 8
     assert out.count("it writes:\n  | The ") == 5
-    assert re.search(r"12 steps, 1,536 characters .* chars/s, .* GFLOP/s, \d+ % of the FMA peak", out)
+    assert re.search(
+        r"12 steps, 1,536 characters .* chars/s, .* GFLOP/s, \d+ % of the FMA peak", out
+    )
     assert re.search(r"\d+% \| \d+: loss [\d.]+, [\d.]+ bits/char, [\d,]+ chars/s, \d+ % FMA", err)
     assert "\r" not in err  # no terminal: plain lines
     model = CharModel.load(folder / "fastrnn-demo.safetensors")

@@ -7,14 +7,17 @@ import pathlib
 import pkgutil
 import re
 
-import fastrnn
 import numpy as np
 import pytest
+
+import fastrnn
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = ROOT / "README.md"
 MODULES = sorted(
-    m.name for m in pkgutil.walk_packages(fastrnn.__path__, "fastrnn.") if not m.name.endswith("__main__")
+    m.name
+    for m in pkgutil.walk_packages(fastrnn.__path__, "fastrnn.")
+    if not m.name.endswith("__main__")
 )
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
@@ -49,7 +52,9 @@ def documented(module):
 
 
 def run(text, name, namespace=None):
-    namespace = {"np": np, "fastrnn": fastrnn, "__name__": "__main__"} if namespace is None else namespace
+    namespace = (
+        {"np": np, "fastrnn": fastrnn, "__name__": "__main__"} if namespace is None else namespace
+    )
     test = doctest.DocTestParser().get_doctest(text, namespace, name, None, 0)
     output = []
     runner = doctest.DocTestRunner(optionflags=FLAGS)

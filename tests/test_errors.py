@@ -1,8 +1,9 @@
 """The house's errors: who, what was expected, what came, what to do. And what is legal though it looks odd."""
 
-import fastrnn
 import numpy as np
 import pytest
+
+import fastrnn
 from fastrnn import functional as F
 from fastrnn.errors import ArgumentError, DTypeError, FastRNNError, ShapeError, TapeError
 from helpers import forward
@@ -45,7 +46,9 @@ def test_the_hierarchy():
     assert issubclass(ShapeError, ValueError) and issubclass(ArgumentError, ValueError)
     assert issubclass(TapeError, ValueError) and issubclass(DTypeError, TypeError)
     for error in (ShapeError, ArgumentError, TapeError, DTypeError):
-        assert issubclass(error, FastRNNError) and issubclass(error, getattr(fastrnn.errors, error.__name__))
+        assert issubclass(error, FastRNNError) and issubclass(
+            error, getattr(fastrnn.errors, error.__name__)
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -78,9 +81,13 @@ def test_wrong_shapes(cell):
 def test_wrong_states(cell):
     good = tuple(np.zeros((B, w)) for w in Case(cell=cell, H=H).state_widths)
     for shape in ((B, H + 1), (B + 1, H), (H,), (1, B, H), (1, H)):
-        refused(ShapeError, cell, "initial_state", shape, initial_state=(np.zeros(shape), *good[1:]))
+        refused(
+            ShapeError, cell, "initial_state", shape, initial_state=(np.zeros(shape), *good[1:])
+        )
         if cell == "lstm":
-            refused(ShapeError, cell, "initial_state", shape, initial_state=(good[0], np.zeros(shape)))
+            refused(
+                ShapeError, cell, "initial_state", shape, initial_state=(good[0], np.zeros(shape))
+            )
     for state in (good + good, (), good[:-1] if len(good) > 1 else good * 3):
         refused((ArgumentError, ShapeError), cell, "initial_state", initial_state=state)
     # an array is not a tuple of states: (2, H) zeros would else be split into two rows
@@ -112,7 +119,12 @@ def test_wrong_lengths(cell):
     refused(ArgumentError, cell, "lengths", f"T={T}", T + 1, lengths=[T, T + 1, 0])
     refused(ArgumentError, cell, "lengths", lengths=np.array([2**40, 1, 1]))
     refused(ArgumentError, cell, "lengths", lengths=np.array([2**63, 1, 1], np.uint64))
-    for lengths in (np.array([1.0, 2, 3]), np.array([np.nan, 1, 2]), np.array(["1", "2", "3"]), [True, False, True]):
+    for lengths in (
+        np.array([1.0, 2, 3]),
+        np.array([np.nan, 1, 2]),
+        np.array(["1", "2", "3"]),
+        [True, False, True],
+    ):
         refused(DTypeError, cell, "lengths", "integer", lengths=lengths)
     refused(DTypeError, cell, "lengths", lengths=[None, 1, 2])
 
@@ -133,7 +145,9 @@ def test_wrong_dtypes(cell):
 def test_wrong_options(cell):
     refused(ArgumentError, cell, "activation", "tahn", "tanh", activation="tahn")
     if cell != "rnn":
-        refused(ArgumentError, cell, "recurrent_activation", "sigmod", recurrent_activation="sigmod")
+        refused(
+            ArgumentError, cell, "recurrent_activation", "sigmod", recurrent_activation="sigmod"
+        )
     refused(ArgumentError, cell, "memory", "medium", "low", memory="medium")
     with pytest.raises(TypeError):
         getattr(F, cell)(**arguments(cell), lenghts=[1, 2, 3])
@@ -242,7 +256,11 @@ def test_empty_sizes(cell, shape, training):
         dy, dstate = case.upstream()
         g = F.backward(out.tape, dy, dstate)
         assert g.x.shape == data["x"].shape
-        assert g.W.shape == data["W"].shape and g.R.shape == data["R"].shape and g.b.shape == data["b"].shape
+        assert (
+            g.W.shape == data["W"].shape
+            and g.R.shape == data["R"].shape
+            and g.b.shape == data["b"].shape
+        )
         if not (shape[0] and shape[1]):
             assert not g.R.any() and not g.W.any() and not g.b.any()
             assert all(np.array_equal(a, d) for a, d in zip(g.initial_state, dstate, strict=True))

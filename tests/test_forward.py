@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+
 import reference
 import tally
-from hypothesis import given, settings
 from helpers import budget, forward, forward_numbers
 from strategies import ACTIVATIONS, CELLS, EXTRAS, SIZES, Case, cases, first_tame, with_
 
@@ -28,7 +29,9 @@ def check(case, data=None, slack=1):
         assert np.isfinite(found).all(), name
         gap = np.abs(found - right) / slack
         worst = max(worst, (gap / (atol + rtol * np.abs(right))).max(initial=0))
-        assert worst <= 1, f"{case}: {name} is off by {gap.max():.3g} ({worst:.3g} times the tolerance)"
+        assert worst <= 1, (
+            f"{case}: {name} is off by {gap.max():.3g} ({worst:.3g} times the tolerance)"
+        )
     assert len(state) == len(state_ref)
     tally.record(f"forward {case.dtype} (share of the tolerance)", worst)
 
@@ -72,9 +75,16 @@ def test_every_pair_of_activations(cell, activation):
     for recurrent in ("sigmoid",) if cell == "rnn" else ACTIVATIONS:
         for reset_after in (True, False) if cell == "gru" else (True,):
             case = Case(
-                cell=cell, activation=activation, recurrent_activation=recurrent, reset_after=reset_after,
-                peephole=cell == "lstm", T=3, H=9, dtype="float64", state=True,
-            )  # fmt: skip
+                cell=cell,
+                activation=activation,
+                recurrent_activation=recurrent,
+                reset_after=reset_after,
+                peephole=cell == "lstm",
+                T=3,
+                H=9,
+                dtype="float64",
+                state=True,
+            )
             check(first_tame(case))
             check(first_tame(with_(case, dtype="float32", seed=100)))
 
@@ -87,7 +97,17 @@ def test_gru_product_of_options(reset_after, bias, state):
     for B in range(1, 10):
         for dtype in ("float32", "float64"):
             for H in (6, 17):
-                check(Case(cell="gru", reset_after=reset_after, bias=bias, state=state, B=B, H=H, dtype=dtype))  # fmt: skip
+                check(
+                    Case(
+                        cell="gru",
+                        reset_after=reset_after,
+                        bias=bias,
+                        state=state,
+                        B=B,
+                        H=H,
+                        dtype=dtype,
+                    )
+                )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -140,9 +160,19 @@ def test_saturated_gates(cell, power):
 @pytest.mark.parametrize("cell", CELLS)
 def test_wide(cell, dtype):
     """Sums long enough to be taken in parts."""
-    for H, I in ((300, 20), (40, 1300), (1050, 30)):  # noqa: E741
+    for H, I in ((300, 20), (40, 1300), (1050, 30)):
         for reset_after in (True, False) if cell == "gru" else (True,):
-            case = Case(cell=cell, T=1, B=14, H=H, I=I, dtype=dtype, reset_after=reset_after, state=True, seed=H)
+            case = Case(
+                cell=cell,
+                T=1,
+                B=14,
+                H=H,
+                I=I,
+                dtype=dtype,
+                reset_after=reset_after,
+                state=True,
+                seed=H,
+            )
             check(case, slack=2 if I > 1000 else 1)  # one chain of 1,300 roundings
     if cell == "lstm":
         check(Case(cell=cell, T=2, B=20, H=30, P=1060, I=5, dtype=dtype, state=True))

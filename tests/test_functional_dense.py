@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
+
 from differences import compare
 from fastrnn import functional as F
 from fastrnn.errors import FastRNNError, ShapeError, TapeError
-from scipy.special import log_softmax, softmax
 from strategies import SIZES
 
 RNG = np.random.default_rng(11)
@@ -19,7 +20,9 @@ def close(found, right, dtype):
     """By the largest entry: 1e-6 of it per root of ten terms would be too kind, a flat bound does."""
     assert found.dtype == dtype and found.shape == right.shape
     scale = max(1.0, np.abs(right).max(initial=0))
-    np.testing.assert_allclose(found, right, rtol=0, atol=(3e-6 if dtype == "float32" else 1e-14) * scale)
+    np.testing.assert_allclose(
+        found, right, rtol=0, atol=(3e-6 if dtype == "float32" else 1e-14) * scale
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ matmul
@@ -37,7 +40,9 @@ def test_matmul_is_one_chain_in_order(dtype):
     """Sums in ascending k: an exact witness of the documented order, large numbers that cancel."""
     big = 2.0 ** (30 if dtype == "float32" else 60)
     a = np.array([[big, 1.0, -big, 1.0]], dtype)
-    assert F.matmul(a, np.ones((4, 3), dtype)).tolist() == [[1.0] * 3]  # the first 1 is absorbed, the last is not
+    assert F.matmul(a, np.ones((4, 3), dtype)).tolist() == [
+        [1.0] * 3
+    ]  # the first 1 is absorbed, the last is not
 
 
 def test_matmul_long_inner_and_empty():
@@ -46,7 +51,11 @@ def test_matmul_long_inner_and_empty():
     for M, K, N in ((0, 3, 4), (3, 0, 4), (3, 4, 0)):
         found = F.matmul(np.ones((M, K)), np.ones((K, N)))
         assert found.shape == (M, N) and not found.any()
-    for bad in ((np.ones(3), np.ones((3, 2))), (np.ones((2, 3)), np.ones((2, 3))), (np.ones((1, 2, 3)), np.ones((3, 2)))):
+    for bad in (
+        (np.ones(3), np.ones((3, 2))),
+        (np.ones((2, 3)), np.ones((2, 3))),
+        (np.ones((1, 2, 3)), np.ones((3, 2))),
+    ):
         with pytest.raises(ShapeError, match="matmul"):
             F.matmul(*bad)
 
@@ -56,7 +65,11 @@ def test_matmul_long_inner_and_empty():
 @pytest.mark.parametrize("lead", [(), (1,), (7,), (3, 5), (2, 3, 4), (0,), (4, 0), (257,)])
 def test_linear(lead, dtype):
     for inputs, outputs in ((1, 1), (5, 7), (17, 33), (64, 9)):
-        x, W, b = normal(*lead, inputs, dtype=dtype), normal(inputs, outputs, dtype=dtype), normal(outputs, dtype=dtype)
+        x, W, b = (
+            normal(*lead, inputs, dtype=dtype),
+            normal(inputs, outputs, dtype=dtype),
+            normal(outputs, dtype=dtype),
+        )
         dy = normal(*lead, outputs, dtype=dtype)
         x64, W64, dy64 = (a.astype(float) for a in (x, W, dy))
         flat, dflat = x64.reshape(-1, inputs), dy64.reshape(-1, outputs)
@@ -76,7 +89,13 @@ def test_linear(lead, dtype):
 
 def test_linear_errors():
     x, W, b = np.ones((3, 4)), np.ones((4, 5)), np.ones(5)
-    for bad in ((np.ones((3, 5)), W, b), (x, np.ones(4), b), (x, W, np.ones(4)), (x, W, np.ones((1, 5))), (np.float64(1), W, b)):
+    for bad in (
+        (np.ones((3, 5)), W, b),
+        (x, np.ones(4), b),
+        (x, W, np.ones(4)),
+        (x, W, np.ones((1, 5))),
+        (np.float64(1), W, b),
+    ):
         with pytest.raises(ShapeError, match="linear"):
             F.linear(*bad)
     tape = F.linear(x, W, b, training=True).tape
@@ -92,8 +111,14 @@ def test_linear_into_and_accumulate():
     g = F.backward(F.linear(x, W, b, training=True).tape, dy)
     into = {"W": np.full((4, 5), np.nan), "b": np.full(5, np.nan)}
     again = F.backward(F.linear(x, W, b, training=True).tape, dy, into=into)
-    assert np.array_equal(into["W"], g.W) and np.array_equal(into["b"], g.b) and np.array_equal(again.x, g.x)
-    F.backward(F.linear(x, W, b, training=True).tape, dy, into=into, accumulate=True, wrt=("W", "b"))
+    assert (
+        np.array_equal(into["W"], g.W)
+        and np.array_equal(into["b"], g.b)
+        and np.array_equal(again.x, g.x)
+    )
+    F.backward(
+        F.linear(x, W, b, training=True).tape, dy, into=into, accumulate=True, wrt=("W", "b")
+    )
     np.testing.assert_allclose(into["W"], 2 * g.W, rtol=1e-14)
     np.testing.assert_allclose(into["b"], 2 * g.b, rtol=1e-14)
 
@@ -151,7 +176,9 @@ def test_softmax_cross_entropy(lead, weighted, dtype):
     for classes in (1, 2, 5, 16, 33, 70):
         logits = normal(*lead, classes, dtype=dtype) * 3
         targets = RNG.integers(0, classes, lead)
-        weights = RNG.random(lead).astype(dtype) * (RNG.random(lead) < 0.8) + 0.01 if weighted else None
+        weights = (
+            RNG.random(lead).astype(dtype) * (RNG.random(lead) < 0.8) + 0.01 if weighted else None
+        )
         weights = None if weights is None else weights.astype(dtype)
         right, dright = cross_entropy(logits, targets, weights)
         out = F.softmax_cross_entropy(logits, targets, weights=weights, training=True)
@@ -186,7 +213,9 @@ def test_cross_entropy_errors_and_weights_of_zero():
         F.softmax_cross_entropy(logits, np.array([0.0, 1.0, 2.0]))
     with pytest.raises(ShapeError, match="weights"):
         F.softmax_cross_entropy(logits, np.array([0, 1, 2]), weights=np.ones(2))
-    out = F.softmax_cross_entropy(logits, np.array([0, 1, 2]), weights=np.array([0.0, 2.0, 0.0]), training=True)
+    out = F.softmax_cross_entropy(
+        logits, np.array([0, 1, 2]), weights=np.array([0.0, 2.0, 0.0]), training=True
+    )
     assert abs(out.loss - np.log(4)) < 1e-15
     g = F.backward(out.tape).logits
     assert not g[[0, 2]].any() and abs(g[1, 1] + 0.75) < 1e-15
@@ -202,7 +231,11 @@ def test_differences_through_the_dense_functions():
     def run(a, training):
         words = F.embedding(ids, a["E"], training=training)
         dense = F.linear(words.y, a["W"], a["b"], training=training)
-        return words, dense, F.softmax_cross_entropy(dense.y, targets, weights=weights, training=training)
+        return (
+            words,
+            dense,
+            F.softmax_cross_entropy(dense.y, targets, weights=weights, training=training),
+        )
 
     words, dense, loss = run(named, True)
     g = F.backward(dense.tape, F.backward(loss.tape).logits)

@@ -6,11 +6,12 @@ the peepholes and the projection. Every entry where the arrays are tiny, random 
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+
 import reference
 import tally
 from differences import compare
 from helpers import budget, flatten, forward_numbers, gradients
-from hypothesis import assume, given, settings
 from strategies import ACTIVATIONS, CELLS, EXTRAS, SIZES, Case, cases, first_tame, with_
 
 DIFFERENTIABLE = ("x", "W", "R", "b", "initial_state", "peephole", "projection")
@@ -63,7 +64,9 @@ def check(case, *, drop_dy=False, drop_dstate=()):
     def loss(arrays):
         y, state = forward_numbers(case, unflatten(data, arrays))
         total = 0.0 if dy is None else np.sum(y * dy)
-        return total + sum(np.sum(s * d) for s, d in zip(state, dstate, strict=True) if d is not None)
+        return total + sum(
+            np.sum(s * d) for s, d in zip(state, dstate, strict=True) if d is not None
+        )
 
     tiny = sum(a.size for a in named.values()) <= 150
     rng = np.random.default_rng(case.seed)
@@ -122,7 +125,17 @@ def test_every_hidden_size(cell):
 def test_chunk_boundaries(cell, reset_after, memory):
     """Token counts about 256 and 512 and many time steps: sums are built in blocks and time goes in chunks."""
     base = Case(cell=cell, H=5, I=3, reset_after=reset_after, memory=memory, state=True)
-    for T, B in ((255, 1), (256, 1), (257, 1), (128, 2), (129, 2), (37, 7), (64, 8), (171, 3), (86, 6)):
+    for T, B in (
+        (255, 1),
+        (256, 1),
+        (257, 1),
+        (128, 2),
+        (129, 2),
+        (37, 7),
+        (64, 8),
+        (171, 3),
+        (86, 6),
+    ):
         check(with_(base, T=T, B=B, seed=T))
     check(with_(base, T=90, B=6, lengths=True, holes=True, reverse=True, seed=5))
     check(with_(base, T=330, B=7, holes=True, recurrent_mask=True, peephole=cell == "lstm", seed=6))

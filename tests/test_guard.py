@@ -5,21 +5,29 @@ import pathlib
 import subprocess
 import sys
 
-import fastrnn
 import pytest
+
+import fastrnn
 
 HERE = pathlib.Path(__file__).parent
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="guard pages are made for Linux here")
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="guard pages are made for Linux here"
+)
 
 
 def run(what, **environment):
     done = subprocess.run(
         [sys.executable, str(HERE / "guard_worker.py"), what],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     lines = done.stdout.strip().splitlines()
-    assert done.returncode == 0, f"died with {done.returncode} in: {lines[-1:]}\n{done.stderr[-2000:]}"
+    assert done.returncode == 0, (
+        f"died with {done.returncode} in: {lines[-1:]}\n{done.stderr[-2000:]}"
+    )
     assert lines[-1] == "ok"
 
 
@@ -51,6 +59,11 @@ if sys.argv[2] == "before":
 print("alive", flush=True)
 """
     for side in ("after", "before"):
-        done = subprocess.run([sys.executable, "-c", code, str(HERE), side], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(HERE), side],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert done.stdout.startswith("10.0") and "alive" not in done.stdout
         assert done.returncode < 0

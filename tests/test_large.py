@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+
 import reference
 from fastrnn import functional as F
 from helpers import LONG, everything, forward, same_bits
@@ -27,7 +28,9 @@ def test_more_tokens_than_16_bits(cell):
     out = forward(case, data, training=True)
     last = slice(4092, 4100)
     some = {**data, "x": data["x"][last], "lengths": data["lengths"][last]}
-    y, _ = getattr(reference, cell)(some["x"], some["W"], some["R"], some["b"], lengths=some["lengths"])
+    y, _ = getattr(reference, cell)(
+        some["x"], some["W"], some["R"], some["b"], lengths=some["lengths"]
+    )
     np.testing.assert_allclose(out.y[last], y, atol=1e-13)
     dy, dstate = case.upstream()
     g = F.backward(out.tape, dy, dstate)
@@ -76,9 +79,14 @@ def test_memory_stays_flat():
     def calls(n):
         for k in range(n):
             case = Case(
-                cell=CELLS[k % 3], T=int(rng.integers(0, 20)), B=int(rng.integers(0, 9)), I=int(rng.integers(1, 40)),
-                H=int(rng.integers(1, 60)), lengths=bool(k & 1), seed=k,
-            )  # fmt: skip
+                cell=CELLS[k % 3],
+                T=int(rng.integers(0, 20)),
+                B=int(rng.integers(0, 9)),
+                I=int(rng.integers(1, 40)),
+                H=int(rng.integers(1, 60)),
+                lengths=bool(k & 1),
+                seed=k,
+            )
             data = case.data()
             out = forward(case, data, training=k % 4 != 0)
             if k % 4 == 1:
@@ -99,7 +107,11 @@ def test_memory_stays_flat():
 @needs_proc
 def test_inference_of_a_long_sequence_needs_no_memory_per_gate():
     """Inference keeps no gates: its extra memory is far below T * B * 4H."""
-    x, W, R = np.zeros((4, 20_000, 2), np.float32), np.zeros((2, 256), np.float32), np.zeros((64, 256), np.float32)
+    x, W, R = (
+        np.zeros((4, 20_000, 2), np.float32),
+        np.zeros((2, 256), np.float32),
+        np.zeros((64, 256), np.float32),
+    )
     F.lstm(x, W, R)
     before = resident()
     out = F.lstm(x, W, R)

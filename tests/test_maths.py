@@ -10,14 +10,17 @@ import re
 
 import numpy as np
 import pytest
+from scipy import special
+
 import tally
 from fastrnn.engine import sweeps
 from helpers import LONG
 from maths import KINDS, SELU, STATED, bound, exact, sigmoid, ulps
-from scipy import special
 
 SOURCES = pathlib.Path(__file__).parent.parent / "src_c"
-WIDE = np.finfo(np.longdouble).eps < 1e-18  # x86 (64-bit mantissa) and Linux aarch64 (113-bit), not macOS arm
+WIDE = (
+    np.finfo(np.longdouble).eps < 1e-18
+)  # x86 (64-bit mantissa) and Linux aarch64 (113-bit), not macOS arm
 
 
 @pytest.mark.skipif(not SOURCES.exists(), reason="tests run away from the repository")
@@ -62,10 +65,12 @@ def float64_arguments():
     rng = np.random.default_rng(5)
     n = 4_000_000 if LONG else 400_000
     parts = [
-        rng.uniform(-1, 1, n), rng.uniform(-40, 40, n), rng.uniform(-760, 760, n // 4),
+        rng.uniform(-1, 1, n),
+        rng.uniform(-40, 40, n),
+        rng.uniform(-760, 760, n // 4),
         np.ldexp(rng.uniform(1, 2, n), rng.integers(-1020, 1023, n)) * rng.choice([-1, 1], n),
         np.ldexp(rng.uniform(1, 2, n), rng.integers(-30, 5, n)) * rng.choice([-1, 1], n),
-    ]  # fmt: skip
+    ]
     return np.concatenate(parts)
 
 
@@ -78,7 +83,9 @@ def test_float64(kind):
     slack = 30 if kind == "gelu" else 0  # scipy's ndtr is itself a double computation
     k = int(np.argmax(error - bound(kind, x)))
     tally.note(f"{kind}, float64", f"{float(error[k]):.3f} ulp at {x[k]:.17g}")
-    assert error[k] <= np.broadcast_to(bound(kind, x), x.shape)[k] + slack, f"{kind}({x[k]!r}) is off by {error[k]} ulp"
+    assert error[k] <= np.broadcast_to(bound(kind, x), x.shape)[k] + slack, (
+        f"{kind}({x[k]!r}) is off by {error[k]} ulp"
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -87,11 +94,20 @@ def test_special_values(kind, dtype):
     """NaN stays NaN, infinities give limits, zeros give what they should, at every lane of a vector."""
     inf = np.inf
     limits = {  # at -inf, 0, +inf
-        "exp": (0, 1, inf), "exponential": (0, 1, inf), "expm1": (-1, 0, inf), "tanh": (-1, 0, 1),
-        "sigmoid": (0, 0.5, 1), "relu": (0, 0, inf), "linear": (-inf, 0, inf), "hard_sigmoid": (0, 0.5, 1),
-        "elu": (-1, 0, inf), "selu": (-SELU[0] * SELU[1], 0, inf), "softplus": (0, np.log(2), inf),
-        "leaky_relu": (-inf, 0, inf), "hard_tanh": (-1, 0, 1),
-    }  # fmt: skip
+        "exp": (0, 1, inf),
+        "exponential": (0, 1, inf),
+        "expm1": (-1, 0, inf),
+        "tanh": (-1, 0, 1),
+        "sigmoid": (0, 0.5, 1),
+        "relu": (0, 0, inf),
+        "linear": (-inf, 0, inf),
+        "hard_sigmoid": (0, 0.5, 1),
+        "elu": (-1, 0, inf),
+        "selu": (-SELU[0] * SELU[1], 0, inf),
+        "softplus": (0, np.log(2), inf),
+        "leaky_relu": (-inf, 0, inf),
+        "hard_tanh": (-1, 0, 1),
+    }
     for n in range(1, 36):
         for lane in {0, n // 2, n - 1}:
             x = np.linspace(-2, 2, n).astype(dtype)
@@ -101,7 +117,9 @@ def test_special_values(kind, dtype):
             if kind in limits:
                 for value, right in zip((-inf, 0.0, inf), limits[kind], strict=True):
                     x[lane] = value
-                    np.testing.assert_allclose(sweeps.map_activation(kind, x)[lane], right, rtol=1e-6)
+                    np.testing.assert_allclose(
+                        sweeps.map_activation(kind, x)[lane], right, rtol=1e-6
+                    )
     for value in (dtype(0.0), dtype(-0.0)):
         if kind in ("tanh", "expm1", "linear", "softsign", "hard_tanh"):
             found = sweeps.map_activation(kind, np.full(5, value))
@@ -111,7 +129,9 @@ def test_special_values(kind, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bounds_symmetry_and_order(dtype):
     """|tanh| <= 1 and 0 <= sigmoid <= 1 with no ulp beyond, tanh odd to the bit, nothing decreases."""
-    x = np.sort(np.concatenate([np.linspace(-50, 50, 400_001), np.logspace(-30, 4, 100_001)])).astype(dtype)
+    x = np.sort(
+        np.concatenate([np.linspace(-50, 50, 400_001), np.logspace(-30, 4, 100_001)])
+    ).astype(dtype)
     tanh, sigma = sweeps.map_activation("tanh", x), sweeps.map_activation("sigmoid", x)
     assert (np.abs(tanh) <= 1).all() and (sigma >= 0).all() and (sigma <= 1).all()
     assert tanh[-1] == 1 and sigma[-1] == 1

@@ -6,12 +6,14 @@ known to be weak (their weights are all equal), so that passing them is a claim 
 
 import numpy as np
 import pytest
+
 import tally
 
 onnx = pytest.importorskip("onnx")
 node = pytest.importorskip("onnx.backend.test.case.node")
 
 from onnx.backend.test.case.node import gru, lstm, rnn  # noqa: E402, F401  (importing makes the cases)
+
 from onnx_backend import FastRNNBackend  # noqa: E402
 
 PREFIXES = ("test_lstm_", "test_gru_", "test_rnn_", "test_simple_rnn_")
@@ -47,10 +49,20 @@ def test_directions_lengths_and_states_that_no_node_test_covers():
     for op, G in (("LSTM", 4), ("GRU", 3), ("RNN", 1)):
         W, R = rng.standard_normal((2, G, H, I)), rng.standard_normal((2, G, H, H)) / 3
         bias = rng.standard_normal((2, 2, G, H))
-        h0, c0, P = rng.standard_normal((2, B, H)), rng.standard_normal((2, B, H)), rng.standard_normal((2, 3, H))
+        h0, c0, P = (
+            rng.standard_normal((2, B, H)),
+            rng.standard_normal((2, B, H)),
+            rng.standard_normal((2, 3, H)),
+        )
         x = rng.standard_normal((T, B, I))
-        given = {"X": x, "W": W.reshape(2, -1, I), "R": R.reshape(2, -1, H), "B": bias.reshape(2, -1),
-                 "sequence_lens": lens, "initial_h": h0}  # fmt: skip
+        given = {
+            "X": x,
+            "W": W.reshape(2, -1, I),
+            "R": R.reshape(2, -1, H),
+            "B": bias.reshape(2, -1),
+            "sequence_lens": lens,
+            "initial_h": h0,
+        }
         if op == "LSTM":
             given.update(initial_c=c0, P=P.reshape(2, -1))
         attributes = {"hidden_size": H, "direction": b"bidirectional", "linear_before_reset": 1}
@@ -62,9 +74,15 @@ def test_directions_lengths_and_states_that_no_node_test_covers():
             options = {"peephole": P[d][[0, 2, 1]]} if op == "LSTM" else {}
             state = (h0[d], c0[d]) if op == "LSTM" else (h0[d],)
             y, final = getattr(reference, op.lower())(
-                x.swapaxes(0, 1), w, r, b if op == "GRU" else b.sum(axis=0), initial_state=state,
-                lengths=lens, reverse=d == 1, **options,
-            )  # fmt: skip
+                x.swapaxes(0, 1),
+                w,
+                r,
+                b if op == "GRU" else b.sum(axis=0),
+                initial_state=state,
+                lengths=lens,
+                reverse=d == 1,
+                **options,
+            )
             np.testing.assert_allclose(found[0][:, d].swapaxes(0, 1), y, atol=1e-13)
             for f, right in zip(found[1:], final, strict=True):
                 np.testing.assert_allclose(f[d], right, atol=1e-13)

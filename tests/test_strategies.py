@@ -3,8 +3,9 @@
 import collections
 
 import numpy as np
-import reference
 from hypothesis import given, settings
+
+import reference
 from strategies import ACTIVATIONS, CELLS, SIZES, Case, cases, with_
 
 
@@ -48,7 +49,10 @@ def test_data_vary_with_the_seed_and_only_with_it():
     case = Case(state=True, peephole=True, P=3, recurrent_mask=True, lengths=True, holes=True, B=9)
     first, again, other = case.data(), case.data(), with_(case, seed=1).data()
     for name, value in first.items():
-        for a, b, c in zip(*(v if isinstance(v, tuple) else (v,) for v in (value, again[name], other[name])), strict=True):
+        for a, b, c in zip(
+            *(v if isinstance(v, tuple) else (v,) for v in (value, again[name], other[name])),
+            strict=True,
+        ):
             assert np.array_equal(a, b), name
             assert not np.array_equal(a, c), name
     assert all(len(np.unique(first[name])) == first[name].size for name in ("x", "W", "R", "b"))

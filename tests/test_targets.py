@@ -5,9 +5,10 @@ import pathlib
 import subprocess
 import sys
 
-import fastrnn
 import numpy as np
 import pytest
+
+import fastrnn
 import tally
 from bit_cases import CASES, label
 from fastrnn import functional as F
@@ -72,7 +73,9 @@ def test_maths_of_every_target(results, target):
         assert (error <= bound(kind, x)).all(), (kind, x[np.argmax(error)], error.max())
         if np.finfo(np.longdouble).eps < 1e-18 and kind != "gelu":
             x = arguments("float64")
-            error = ulps(results[target][f"maths-{kind}/float64"], exact(kind, x.astype(np.longdouble)), x)
+            error = ulps(
+                results[target][f"maths-{kind}/float64"], exact(kind, x.astype(np.longdouble)), x
+            )
             assert (error <= bound(kind, x)).all(), (kind, x[np.argmax(error)], error.max())
 
 
@@ -82,9 +85,13 @@ def test_fma_targets_give_equal_bits(results):
     first, *others = FMA
     for other in others:
         different = [
-            name for name, value in results[first].items() if value.tobytes() != results[other][name].tobytes()
+            name
+            for name, value in results[first].items()
+            if value.tobytes() != results[other][name].tobytes()
         ]
-        tally.note(f"{first} against {other}", f"{len(different)} of {len(results[first])} arrays differ")
+        tally.note(
+            f"{first} against {other}", f"{len(different)} of {len(results[first])} arrays differ"
+        )
         assert not different, different[:5]
 
 
@@ -99,7 +106,9 @@ def test_the_process_itself_gives_the_same_bits_as_its_target(results):
 
 @pytest.mark.parametrize("value", ["sse9", "AVX2 ", "baseline,avx2", "1"])
 def test_an_unknown_target_is_an_error(value):
-    done = python("-c", "import fastrnn; fastrnn.functional.matmul([[1.0]], [[1.0]])", FASTRNN_TARGET=value)
+    done = python(
+        "-c", "import fastrnn; fastrnn.functional.matmul([[1.0]], [[1.0]])", FASTRNN_TARGET=value
+    )
     assert done.returncode != 0
     assert "FASTRNN_TARGET" in done.stderr and value in done.stderr
     assert "baseline" in done.stderr, "the message should list what there is"

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+
 import tally
 from helpers import budget, flatten, gradients, relative_error
-from hypothesis import given, settings
 from strategies import CELLS, Case, cases
 
 torch = pytest.importorskip("torch")
@@ -26,11 +27,18 @@ def autograd(case, data, dy, dstate):
     mask = data.get("recurrent_mask")
     b = leaves.get("b", torch.zeros(case.G * case.H, dtype=torch.float64))
     y, final = torch_reference.run(
-        case.cell, leaves["x"], leaves["W"], leaves["R"], b, state or zero,
-        valid=torch.tensor(case.valid(data)), peephole=leaves.get("peephole"),
-        projection=leaves.get("projection"), recurrent_mask=None if mask is None else torch.tensor(mask),
+        case.cell,
+        leaves["x"],
+        leaves["W"],
+        leaves["R"],
+        b,
+        state or zero,
+        valid=torch.tensor(case.valid(data)),
+        peephole=leaves.get("peephole"),
+        projection=leaves.get("projection"),
+        recurrent_mask=None if mask is None else torch.tensor(mask),
         **case.options(),
-    )  # fmt: skip
+    )
     loss = (y * torch.tensor(dy)).sum()
     loss = loss + sum((s * torch.tensor(d)).sum() for s, d in zip(final, dstate, strict=True))
     loss.backward()
@@ -55,7 +63,9 @@ def check(case):
     worst = 0.0
     for name, value in found.items():
         error = relative_error(value, right[name])
-        assert error < 1e-10, f"{case}: {name} differs from torch by {error:.3g} of the largest entry"
+        assert error < 1e-10, (
+            f"{case}: {name} differs from torch by {error:.3g} of the largest entry"
+        )
         worst = max(worst, error)
     tally.record("gradients vs. torch autograd", worst)
 
@@ -76,19 +86,47 @@ def test_any_cell(cell):
 def test_many_tokens(cell, reset_after, memory):
     """More tokens than a block of 256, than a time chunk, and than memory="low" computes again in one piece."""
     for T, B in ((300, 1), (90, 3), (40, 13), (9, 65), (2, 130), (230, 7), (3, 1050)):
-        check(Case(cell=cell, T=T, B=B, H=17, I=9, reset_after=reset_after, memory=memory, state=True))
-        check(Case(cell=cell, T=T, B=B, H=12, I=5, P=7 if cell == "lstm" else 0, peephole=cell == "lstm",
-                   reset_after=reset_after, memory=memory, lengths=True, holes=True, recurrent_mask=True,
-                   reverse=True, seed=3))  # fmt: skip
+        check(
+            Case(cell=cell, T=T, B=B, H=17, I=9, reset_after=reset_after, memory=memory, state=True)
+        )
+        check(
+            Case(
+                cell=cell,
+                T=T,
+                B=B,
+                H=12,
+                I=5,
+                P=7 if cell == "lstm" else 0,
+                peephole=cell == "lstm",
+                reset_after=reset_after,
+                memory=memory,
+                lengths=True,
+                holes=True,
+                recurrent_mask=True,
+                reverse=True,
+                seed=3,
+            )
+        )
 
 
 @pytest.mark.parametrize("reset_after", [True, False])
 @pytest.mark.parametrize("cell", CELLS)
 def test_wide(cell, reset_after):
     """Sums long enough to be taken in parts."""
-    for H, I in ((300, 20), (70, 1100), (1050, 30)):  # noqa: E741
-        check(Case(cell=cell, T=2, B=14, H=H, I=I, reset_after=reset_after, state=True,
-                   P=1030 if cell == "lstm" and H < 1000 else 0, seed=H))  # fmt: skip
+    for H, I in ((300, 20), (70, 1100), (1050, 30)):
+        check(
+            Case(
+                cell=cell,
+                T=2,
+                B=14,
+                H=H,
+                I=I,
+                reset_after=reset_after,
+                state=True,
+                P=1030 if cell == "lstm" and H < 1000 else 0,
+                seed=H,
+            )
+        )
 
 
 # torch.nn's gate orders, as positions of our gates among theirs: LSTM i f g o, GRU r z n
@@ -103,7 +141,7 @@ def to_ours(cell, tensor):
 
 @pytest.mark.parametrize("T,B,I,H", [(5, 3, 4, 6), (40, 9, 17, 33), (3, 2, 64, 70)])
 @pytest.mark.parametrize("cell", CELLS)
-def test_torch_nn(cell, T, B, I, H):  # noqa: E741
+def test_torch_nn(cell, T, B, I, H):
     """torch.nn.LSTM, GRU and RNN: weights, inputs and gradients of a real library's own cells."""
     torch.manual_seed(0)
     net = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[cell]
@@ -121,7 +159,9 @@ def test_torch_nn(cell, T, B, I, H):  # noqa: E741
     y_right, final = net(x, start if cell == "lstm" else start[0])
     final = final if cell == "lstm" else (final,)
     loss = (y_right * torch.tensor(dy)).sum()
-    (loss + sum((s[0] * torch.tensor(d)).sum() for s, d in zip(final, dstate, strict=True))).backward()
+    (
+        loss + sum((s[0] * torch.tensor(d)).sum() for s, d in zip(final, dstate, strict=True))
+    ).backward()
     right = {
         "x": x.grad.numpy(),
         "W": to_ours(cell, net.weight_ih_l0.grad),

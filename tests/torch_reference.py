@@ -56,27 +56,46 @@ def gru_step(xw, state, p, seen):
     d_z, d_r, d_h = p["b"][1].chunk(3)
     z = p["rec"](x_z + seen @ R_z + d_z)
     r = p["rec"](x_r + seen @ R_r + d_r)
-    if p["reset_after"]:
-        n = p["act"](x_h + r * (seen @ R_h + d_h))
-    else:
-        n = p["act"](x_h + (r * seen) @ R_h + d_h)
-    return (z * h + (1 - z) * n,)
+    inner = r * (seen @ R_h + d_h) if p["reset_after"] else (r * seen) @ R_h + d_h
+    return (z * h + (1 - z) * p["act"](x_h + inner),)
 
 
 STEPS = {"rnn": rnn_step, "lstm": lstm_step, "gru": gru_step}
 
 
-def run(cell, x, W, R, b, state, *, valid=None, reverse=False, reset_after=True, activation="tanh",
-        recurrent_activation="sigmoid", peephole=None, projection=None, cell_clip=None, recurrent_mask=None):  # fmt: skip
+def run(
+    cell,
+    x,
+    W,
+    R,
+    b,
+    state,
+    *,
+    valid=None,
+    reverse=False,
+    reset_after=True,
+    activation="tanh",
+    recurrent_activation="sigmoid",
+    peephole=None,
+    projection=None,
+    cell_clip=None,
+    recurrent_mask=None,
+):
     """Batch-major tensors in, (y, states) out. ``valid`` is (B, T) bool. A masked step's x is never touched, so
     that NaN there stays out of the graph."""
     B, T, _ = x.shape
     if cell == "gru" and b.dim() == 1:
         b = torch.stack([b, torch.zeros_like(b)])
     p = {
-        "R": R, "b": b, "act": ACTIVATIONS[activation], "rec": ACTIVATIONS[recurrent_activation],
-        "reset_after": reset_after, "peephole": peephole, "projection": projection, "cell_clip": cell_clip,
-    }  # fmt: skip
+        "R": R,
+        "b": b,
+        "act": ACTIVATIONS[activation],
+        "rec": ACTIVATIONS[recurrent_activation],
+        "reset_after": reset_after,
+        "peephole": peephole,
+        "projection": projection,
+        "cell_clip": cell_clip,
+    }
     ys = [torch.zeros(B, state[0].shape[1], dtype=x.dtype)] * T
     for t in reversed(range(T)) if reverse else range(T):
         live = torch.ones(B, dtype=torch.bool) if valid is None else valid[:, t]

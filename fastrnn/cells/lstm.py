@@ -15,5 +15,11 @@ from .cell import Cell
 __all__ = ["LSTM"]
 
 LSTM = Cell(
-    "LSTM", gates="ifco", states=("h", "c"), step="LSTM", blocks="ifco", x_blocks="ifco", r_blocks="ifco"
+    "LSTM",
+    gates="ifco",
+    states=("h", "c"),
+    step="LSTM",
+    blocks="ifco",
+    x_blocks="ifco",
+    r_blocks="ifco",
 )

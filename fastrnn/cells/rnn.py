@@ -1,6 +1,6 @@
 """Vanilla RNN (Elman 1990).
 
-    h = act(x W + b + h_prev R)
+h = act(x W + b + h_prev R)
 """
 
 from .cell import Cell

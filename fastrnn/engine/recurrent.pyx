@@ -275,7 +275,6 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
 cdef struct Jobs:
     int count
     const Forward *f[16]
-    bint after[16]              # the job reads what the one before it wrote
 
 
 cdef void forward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
