@@ -3,9 +3,21 @@
 LSTM, GRU, RNN = "src_c/cells/lstm.h", "src_c/cells/gru.h", "src_c/cells/rnn.h"
 STEP, PRODUCT, TILE = "src_c/cells/step.h", "src_c/product.h", "src_c/tile.h"
 ACT, MATH, SWEEPS_C = "src_c/activations.h", "src_c/vmath.h", "src_c/sweeps.h"
-LOOP, JOB, RAGGED = "fastrnn/engine/recurrent.pyx", "fastrnn/engine/job.pyx", "fastrnn/engine/ragged.pyx"
-WEIGHTS, LINEAR, CORE = "fastrnn/engine/weights.pyx", "fastrnn/engine/linear.pyx", "fastrnn/engine/core.pyx"
-SWEEPS, F_RNN, F_TAPE = "fastrnn/engine/sweeps.pyx", "fastrnn/functional/recurrent.py", "fastrnn/functional/tape.py"
+LOOP, JOB, RAGGED = (
+    "fastrnn/engine/recurrent.pyx",
+    "fastrnn/engine/job.pyx",
+    "fastrnn/engine/ragged.pyx",
+)
+WEIGHTS, LINEAR, CORE = (
+    "fastrnn/engine/weights.pyx",
+    "fastrnn/engine/linear.pyx",
+    "fastrnn/engine/core.pyx",
+)
+SWEEPS, F_RNN, F_TAPE = (
+    "fastrnn/engine/sweeps.pyx",
+    "fastrnn/functional/recurrent.py",
+    "fastrnn/functional/tape.py",
+)
 F_CHECKS, F_DENSE = "fastrnn/functional/checks.py", "fastrnn/functional/dense.py"
 
 MUTANTS = [

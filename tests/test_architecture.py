@@ -208,7 +208,7 @@ def test_import_is_light():
 
     code = "import sys, fastrnn; print(*sorted(m for m in sys.modules if '.' not in m))"
     loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     for heavy in ("torch", "tensorflow", "matplotlib", "scipy", "tqdm", "safetensors", "onnx"):
         assert heavy not in loaded

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import fastrnn
 from bit_cases import CASES, label
 from fastrnn import functional as F
-from helpers import digest, everything, forward, forward_numbers, gradients, same_bits
+from helpers import budget, digest, everything, forward, forward_numbers, gradients, same_bits
 from strategies import Case, cases, with_
 
 THREADS = (1, 2, 3, 4, 7)
@@ -36,6 +37,18 @@ def test_threads_and_plans(case, monkeypatch):
                 again = everything(case, case.data())
             if digest(again) != digest(first):
                 same_bits(first, again)
+
+
+@settings(max_examples=budget(80))
+@given(cases(longest=20), st.sampled_from(PLANS), st.sampled_from(THREADS))
+def test_any_case_any_plan(case, plan, n):
+    """Drawn shapes and options: a forced plan and team against one thread and the model's own choice."""
+    with fastrnn.threads(1):
+        right = everything(case, case.data())
+    with pytest.MonkeyPatch.context() as patch, fastrnn.threads(n):
+        patch.setenv("FASTRNN_PLAN", plan)
+        same_bits(right, everything(with_(case, memory="full"), case.data()))
+        same_bits(right, everything(with_(case, memory="low"), case.data()))
 
 
 @every_case
@@ -100,7 +113,7 @@ def test_a_row_alone_equals_the_row_in_its_batch(case):
             assert a.tobytes() == b[cut].tobytes()
 
 
-@settings(max_examples=60)
+@settings(max_examples=budget(60))
 @given(cases(largest=33))
 def test_any_row_alone(case):
     data = case.data()

@@ -60,7 +60,7 @@ print("alive", flush=True)
 """
     for side in ("after", "before"):
         done = subprocess.run(
-            [sys.executable, "-c", code, str(HERE), side],
+            [sys.executable, "-P", "-c", code, str(HERE), side],
             capture_output=True,
             text=True,
             timeout=60,

@@ -1,10 +1,11 @@
-"""The engine's entry runs a list of jobs in one parallel region: a stack is a chain, two directions stand side by side."""
+"""The engine's entry runs a list of jobs in one parallel region: stacks are chains, directions stand side by side."""
 
 import math
 
-import fastrnn
 import numpy as np
 import pytest
+
+import fastrnn
 from fastrnn import cells
 from fastrnn import functional as F
 from fastrnn.engine import recurrent
@@ -26,17 +27,33 @@ def job_of(cell, arrays, x, reverse, threads):
     c = np.empty((B, H)) if len(cell.states) == 2 else None
     rows = Ragged(B, T, LENGTHS, None, reverse, False)
     return Job(
-        Weights(cell, *arrays, None, None), rows, x, y, h, c, None, None, None, 0, 1, math.inf, False, False, threads
+        Weights(cell, *arrays, None, None),
+        rows,
+        x,
+        y,
+        h,
+        c,
+        None,
+        None,
+        None,
+        0,
+        1,
+        math.inf,
+        False,
+        False,
+        threads,
     )
 
 
 @pytest.mark.parametrize("plan", ["serial", "batch", "hidden"])
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_stack_of_two_directions(plan, threads, monkeypatch):
-    """Two directions that read x, then a layer that reads what the second of them wrote: as one call after the other."""
+    """Two directions that read x, then a layer that reads what the second wrote: as one call after the other."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(B, T, I))
-    forth, back, top = (weights(c, n, rng) for c, n in ((cells.LSTM, I), (cells.GRU, I), (cells.LSTM, H)))
+    forth, back, top = (
+        weights(c, n, rng) for c, n in ((cells.LSTM, I), (cells.GRU, I), (cells.LSTM, H))
+    )
     right = [F.lstm(x, *forth, lengths=LENGTHS), F.gru(x, *back, lengths=LENGTHS, reverse=True)]
     right.append(F.lstm(right[1].y, *top, lengths=LENGTHS))
     monkeypatch.setenv("FASTRNN_PLAN", plan)

@@ -31,7 +31,7 @@ def python(code, timeout=120, **environment):
     env.pop("FASTRNN_NUM_THREADS", None)
     env.update(environment)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=timeout
+        [sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=timeout
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -107,7 +107,10 @@ def test_the_process_itself_gives_the_same_bits_as_its_target(results):
 @pytest.mark.parametrize("value", ["sse9", "AVX2 ", "baseline,avx2", "1"])
 def test_an_unknown_target_is_an_error(value):
     done = python(
-        "-c", "import fastrnn; fastrnn.functional.matmul([[1.0]], [[1.0]])", FASTRNN_TARGET=value
+        "-P",
+        "-c",
+        "import fastrnn; fastrnn.functional.matmul([[1.0]], [[1.0]])",
+        FASTRNN_TARGET=value,
     )
     assert done.returncode != 0
     assert "FASTRNN_TARGET" in done.stderr and value in done.stderr
@@ -117,7 +120,7 @@ def test_an_unknown_target_is_an_error(value):
 def test_a_target_of_another_cpu_is_an_error():
     foreign = {"neon", "avx512", "avx2"} - set(TARGETS)
     for target in foreign:
-        done = python("-c", "import fastrnn; fastrnn.runtime.target()", FASTRNN_TARGET=target)
+        done = python("-P", "-c", "import fastrnn; fastrnn.runtime.target()", FASTRNN_TARGET=target)
         assert done.returncode != 0
         assert "FASTRNN_TARGET" in done.stderr and target in done.stderr
 
@@ -137,6 +140,8 @@ def test_an_unknown_plan_is_an_error(monkeypatch, value):
 
 def test_a_bad_thread_count_in_the_environment_is_an_error():
     for value in ("0", "-3", "many"):
-        done = python("-c", "import fastrnn; fastrnn.get_num_threads()", FASTRNN_NUM_THREADS=value)
+        done = python(
+            "-P", "-c", "import fastrnn; fastrnn.get_num_threads()", FASTRNN_NUM_THREADS=value
+        )
         assert done.returncode != 0, value
         assert "FASTRNN_NUM_THREADS" in done.stderr

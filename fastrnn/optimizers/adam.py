@@ -58,5 +58,5 @@ class Adam(Optimizer):
         """Change `param`, a contiguous array of any shape, in place."""
         t = step.count
         rate = step.learning_rate * math.sqrt(1.0 - self.beta_2**t) / (1.0 - self.beta_1**t)
-        flat = (a.reshape(-1) for a in (param, grad, state["m"], state["v"]))
-        sweeps.adam(*flat, rate, self.beta_1, self.beta_2, self.epsilon)
+        m, v = state["m"], state["v"]
+        sweeps.adam(param, grad, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
