@@ -135,7 +135,7 @@ class Session:
         began = time.perf_counter()
         training.averaged.forward(ids, state)
         batches = 2 + (training.corpus.size - training.cut) / ids.size
-        needed = 0.2 + 1.3 * batches * (time.perf_counter() - began)
+        needed = 0.5 + 1.3 * batches * (time.perf_counter() - began)
         self._reserve = min(needed, self.limits.seconds / 2)
 
     def _bits(self, nats: float) -> float:

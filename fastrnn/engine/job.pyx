@@ -129,7 +129,9 @@ cdef class Job:
     def threads(self, int threads):
         """How many threads the job is worth: little work is done before a team has gathered."""
         cdef double work = <double> self.f.tokens * self.f.ld_g * (self.f.inputs + self.f.K)
-        return 1 if self.f.plan == SERIAL and work < 500_000 else threads
+        if self.f.plan == SERIAL and (work < 500_000 or not (self.f.pack or self.training)):
+            return 1  # the recurrence is one thread's, and there is nothing beside it
+        return threads
 
     def done(self):
         """Forward has run: what it packed stays with the weights, what only forward needs goes back."""
