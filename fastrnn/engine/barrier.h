@@ -19,6 +19,18 @@
 #define FR_HAVE_OPENMP 0
 #endif
 
+/* Under the address sanitizer a buffer has its exact size, is never used again, and starts as NaN. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FR_SANITIZE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FR_SANITIZE 1
+#endif
+#endif
+#ifndef FR_SANITIZE
+#define FR_SANITIZE 0
+#endif
+
 /* Counters that different threads write stand on different cache lines. */
 typedef struct {
     _Alignas(128) int arrived;
@@ -26,6 +38,7 @@ typedef struct {
     _Alignas(128) int stop; /* thread 0 wants everybody to return */
     int agreed; /* the same for the whole team between two barriers */
     double polled; /* when thread 0 last looked for signals */
+    unsigned long outside; /* thread 0's floating-point control word outside the engine */
 } fr_team;
 
 static inline void fr_team_start(fr_team *team, double now) {

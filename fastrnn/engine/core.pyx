@@ -14,6 +14,7 @@ from ..errors import ArgumentError
 
 cdef extern from "barrier.h" nogil:
     int FR_HAVE_OPENMP
+    int FR_SANITIZE
     int fr_thread()
     int fr_team_size()
     void fr_team_start(fr_team *team, double now)
@@ -87,11 +88,13 @@ cdef enum:
 cdef struct Slot:
     void *data
     size_t size
+    size_t stamp                # when it was given back
 
-# The pool: what was given back and not yet taken again. Bounded in number and in bytes.
+# The pool: what was given back and not yet taken again. Bounded in number and in bytes; the oldest makes room.
 cdef Slot _pool[SLOTS]
 cdef size_t _pooled = 0
 cdef size_t _pool_limit = <size_t> 1 << 30
+cdef size_t _stamp = 0
 cdef char _pool_lock = 0
 memset(_pool, 0, sizeof(_pool))
 
@@ -102,23 +105,36 @@ cdef class Buffer:
 
 
 cdef void give(void *data, size_t size) noexcept:
-    global _pooled
-    cdef int i, slot = -1
+    global _pooled, _stamp
+    cdef void *out[SLOTS]
+    cdef int i, slot, oldest, count = 0
     if data == NULL:
         return
+    if FR_SANITIZE or size > _pool_limit:
+        free(data)
+        return
     fr_lock(&_pool_lock)
-    if _pooled + size <= _pool_limit:
+    while True:
+        slot = oldest = -1
         for i in range(SLOTS):
             if _pool[i].data == NULL:
                 slot = i
-                break
-    if slot >= 0:
-        _pool[slot].data = data
-        _pool[slot].size = size
-        _pooled += size
+            elif oldest < 0 or _pool[i].stamp < _pool[oldest].stamp:
+                oldest = i
+        if slot >= 0 and _pooled + size <= _pool_limit:
+            break
+        out[count] = _pool[oldest].data
+        count += 1
+        _pooled -= _pool[oldest].size
+        _pool[oldest].data = NULL
+    _stamp += 1
+    _pool[slot].size = size
+    _pool[slot].stamp = _stamp
+    _pool[slot].data = data
+    _pooled += size
     fr_unlock(&_pool_lock)
-    if slot < 0:
-        free(data)
+    for i in range(count):
+        free(out[i])
 
 
 cdef Buffer take(size_t size):
@@ -127,7 +143,8 @@ cdef Buffer take(size_t size):
     cdef Buffer buffer = Buffer.__new__(Buffer)
     cdef int i, best = -1
     cdef void *data = NULL
-    size = ((size if size > 0 else 1) + 127) // 64 * 64
+    if not FR_SANITIZE:
+        size = (size + 127) // 64 * 64
     fr_lock(&_pool_lock)
     for i in range(SLOTS):
         if _pool[i].data != NULL and size <= _pool[i].size <= 2 * size:
@@ -139,10 +156,12 @@ cdef Buffer take(size_t size):
         _pooled -= size
         _pool[best].data = NULL
     fr_unlock(&_pool_lock)
-    if data == NULL and posix_memalign(&data, 64, size) != 0:
+    if data == NULL and posix_memalign(&data, 64, size if size > 0 else 1) != 0:
         empty_pool()
-        if posix_memalign(&data, 64, size) != 0:
+        if posix_memalign(&data, 64, size if size > 0 else 1) != 0:
             raise MemoryError(f"no {size} bytes for a work buffer")
+    if FR_SANITIZE:
+        memset(data, 0xff, size)
     buffer.data = data
     buffer.size = size
     return buffer
@@ -216,6 +235,8 @@ def engine_seconds():
 cdef void enter(body work, void *context, fr_team *team, int rank, int size) noexcept nogil:
     # Denormals cost a hundred cycles each, and a result must not depend on which thread computed it.
     cdef unsigned long state = fr_flush_denormals()
+    if rank == 0:
+        team_set_outside(team, state)
     work(context, team, rank, size)
     fr_flush_restore(state)
 
@@ -244,21 +265,30 @@ cdef int run(body work, void *context, int threads) except -1:
 cdef void poll(fr_team *team) noexcept nogil:
     """Thread 0 calls this between pieces of work: it looks for signals, so that Ctrl-C works in a long call."""
     cdef double now = fr_seconds()
+    cdef unsigned long inside
     if now - team_polled(team) < 0.03 or fr_stopping(team):
         return
     team_set_polled(team, now)
+    # A handler is the user's Python: it must not find denormals flushed.
+    inside = fr_flush_denormals()
+    fr_flush_restore(team_outside(team))
     with gil:
         if PyErr_CheckSignals_raw() != 0:
             fr_stop(team)
+    fr_flush_restore(inside)
 
 
 cdef extern from *:
     """
     #define PyErr_CheckSignals_raw() PyErr_CheckSignals()
+    #define team_outside(team) ((team)->outside)
+    #define team_set_outside(team, state) ((team)->outside = (state))
     #define team_polled(team) ((team)->polled)
     #define team_set_polled(team, now) ((team)->polled = (now))
     """
     int PyErr_CheckSignals_raw()
+    unsigned long team_outside(fr_team *team) nogil
+    void team_set_outside(fr_team *team, unsigned long state) nogil
     double team_polled(fr_team *team) nogil
     void team_set_polled(fr_team *team, double now) nogil
 
@@ -268,14 +298,14 @@ cdef extern from *:
 cdef struct Burn:
     const fr_kernels *k
     Py_ssize_t count
-    double flops[256]
+    double flops[1024]
 
 
 cdef void burn_worker(void *context, fr_team *team, int rank, int size) noexcept nogil:
     cdef Burn *burn = <Burn *> context
     cdef double sink
     cdef double flops = burn.k.fma_burn(burn.count, &sink)
-    if rank < 256:
+    if rank < 1024:
         burn.flops[rank] = flops
 
 
@@ -290,4 +320,4 @@ def fma_gflops(int threads, bint double_precision=False):
     start = fr_seconds()
     run(burn_worker, &burn, threads)
     seconds = fr_seconds() - start
-    return sum([burn.flops[i] for i in range(256)]) / seconds / 1e9
+    return sum([burn.flops[i] for i in range(1024)]) / seconds / 1e9

@@ -16,6 +16,7 @@ cdef struct Forward:
     const Matrices *m
     const fr_kernels *k
     int activation, recurrent_activation, plan
+    int team                    # the threads that its buffers have room for
     bint pack, raw              # pack the weights first; read them unpacked
     bint training, low
     double clip
@@ -40,9 +41,8 @@ cdef struct Forward:
     char *c                     # training: (tokens, H)
     char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
     bint keep_m
-    char *g                     # (tokens, ld_g) kept, else one piece per thread
+    char *g                     # (tokens, ld_g) kept, else room for the thread's rows and chunk
     bint keep_g
-    Py_ssize_t piece            # tokens in a piece
     Py_ssize_t chunk            # tokens of one product x W
 
 # What backward needs besides.

@@ -114,11 +114,12 @@ cdef class Job:
             f.m_rows = self.hold(f.tokens if f.keep_m else B, m.H * item)
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
-        f.piece = max(B, f.chunk)
+        f.team = threads
         if f.keep_g:
             f.g = self.hold(f.tokens, f.ld_g * item)
         else:
-            f.g = self.hold(f.piece * (threads if f.plan == BATCH else 1), f.ld_g * item)
+            # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
+            f.g = self.hold(B + f.chunk * (threads if f.plan == BATCH else 1), f.ld_g * item)
 
     cdef char *hold(self, size_t count, size_t size) except NULL:
         """A buffer that lives as long as the job."""
@@ -220,5 +221,7 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
         add_term(&b.proj, <const void *const *> b.m_at, 0, m.H, f.K, accumulate).out[0] = data(dprojection)
     b.scratch = job.hold(1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
     b.want_outer = b.gates.terms + b.proj.terms > 0 or db is not None or dpeephole is not None
-    run_backward(&b, job.threads(threads))
-    job.buffers = None
+    try:
+        run_backward(&b, job.threads(threads))
+    finally:
+        job.buffers = None

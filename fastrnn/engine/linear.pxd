@@ -22,6 +22,7 @@ cdef struct Outer:
     int terms
     Term term[3]
 
+cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
 cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
                     bint add) noexcept
@@ -30,7 +31,7 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
                        int size) noexcept nogil
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
                        const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
-                       Py_ssize_t ldc) noexcept nogil
+                       Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil
 cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const void *const *a, Py_ssize_t first,
                          const void *b, Py_ssize_t n, bint keep, char *c, Py_ssize_t ldc,
                          const Py_ssize_t *token) noexcept nogil

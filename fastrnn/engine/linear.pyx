@@ -15,6 +15,12 @@ cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil:
     return n // size * rank + min(<Py_ssize_t> rank, n % size)
 
 
+cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil:
+    """Rows of a product between two looks for signals: some 10 ms of work, and at most FR_BLOCK."""
+    cdef double rows = 1e9 / (2.0 * depth * n + 1)
+    return <Py_ssize_t> min(max(rows, 8.0), <double> FR_BLOCK)
+
+
 cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
                      Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
                      int size) noexcept nogil:
@@ -26,12 +32,12 @@ cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_
 
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
                        const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
-                       Py_ssize_t ldc) noexcept nogil:
+                       Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
     """c = (c if keep) + a b for rows at a fixed distance (in elements)."""
     cdef const void *a_rows[FR_BLOCK]
     cdef void *c_rows[FR_BLOCK]
     cdef fr_product p
-    cdef Py_ssize_t i, first, item = k.itemsize
+    cdef Py_ssize_t i, first, item = k.itemsize, most = rows_at_once(depth, n)
     p.k = depth
     p.a = a_rows
     p.b = b
@@ -45,12 +51,14 @@ cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, c
     p.c = c_rows
     first = 0
     while first < rows:
-        p.rows = min(<Py_ssize_t> FR_BLOCK, rows - first)
+        p.rows = min(most, rows - first)
         for i in range(p.rows):
             a_rows[i] = a + (first + i) * lda * item
             c_rows[i] = c + (first + i) * ldc * item
         k.product(&p)
         first += p.rows
+        if rank == 0:
+            poll(team)
 
 
 cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const void *const *a, Py_ssize_t first,
@@ -195,7 +203,7 @@ cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept 
         p.panel0, p.panel1 = share(panels, rank, size), share(panels, rank + 1, size)
         at, end = 0, d.rows
     while at < end:
-        p.rows = min(<Py_ssize_t> FR_BLOCK, end - at)
+        p.rows = min(rows_at_once(d.depth, d.n), end - at)
         for i in range(p.rows):
             a_rows[i] = d.x + (at + i) * d.depth * item
             init_rows[i] = d.bias

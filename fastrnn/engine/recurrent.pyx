@@ -13,8 +13,10 @@ from .job cimport BATCH, HIDDEN, Backward, Forward, Job
 from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
-from .linear cimport outer_blocks, product_rows, product_tokens, share
+from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
 from .weights cimport Matrices, pack_backward, pack_forward
+
+from ..errors import ArgumentError
 
 
 cdef struct Extent:
@@ -101,15 +103,15 @@ cdef void store_state(const Forward *f, const Extent *e, Py_ssize_t row0, Py_ssi
                    (e.unit1 - e.unit0) * item)
 
 
-cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_ssize_t step1,
-                        char *g) noexcept nogil:
+cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_ssize_t step1, char *g, fr_team *team,
+                        int rank) noexcept nogil:
     """g = x W + b for the extent's tokens of some steps; g: the first of them, rows adjacent unless gates are kept."""
     cdef const Matrices *m = f.m
     cdef const void *a[FR_BLOCK]
     cdef const void *init[FR_BLOCK]
     cdef void *c[FR_BLOCK]
     cdef fr_product p
-    cdef Py_ssize_t step, r, i, first, item = f.k.itemsize
+    cdef Py_ssize_t step, r, i, first, item = f.k.itemsize, most = rows_at_once(m.inputs, f.ld_g)
     p.k = m.inputs
     p.a = a
     p.b = m.w if f.raw else m.w_packed
@@ -136,9 +138,11 @@ cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_
                 c[p.rows] = g
                 g += f.ld_g * item
             p.rows += 1
-            if p.rows == FR_BLOCK:
+            if p.rows == most:
                 f.k.product(&p)
                 p.rows = 0
+                if rank == 0:
+                    poll(team)
     f.k.product(&p)
 
 
@@ -164,7 +168,28 @@ cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g,
     s.clip = f.clip
 
 
-cdef void second_step(const Forward *f, const Extent *e, fr_forward *s) noexcept nogil:
+cdef void run_step(const Forward *f, int kind, const fr_forward *s, fr_team *team, int rank) noexcept nogil:
+    """The kernel of a step, for some rows at a time, so that signals are seen however large the step is."""
+    cdef fr_forward part = s[0]
+    cdef Py_ssize_t item = f.k.itemsize, left = s.rows, rows, most = rows_at_once(s.k, f.ld_g)
+    while left > 0:
+        rows = min(most, left)
+        part.rows = rows
+        f.k.forward[kind](&part)
+        left -= rows
+        part.h_in = <const char *> part.h_in + rows * s.ld_h_in * item
+        part.g = <char *> part.g + rows * s.ld_g * item
+        part.h_prev = <const char *> part.h_prev + rows * s.ld_h_prev * item
+        if s.c != NULL:
+            part.c_prev = <const char *> part.c_prev + rows * s.ld_c_prev * item
+            part.c = <char *> part.c + rows * s.ld_c * item
+        part.h = <char *> part.h + rows * s.ld_h * item
+        part.token += rows if s.y != NULL else 0
+        if rank == 0:
+            poll(team)
+
+
+cdef void second_step(const Forward *f, const Extent *e, fr_forward *s, fr_team *team, int rank) noexcept nogil:
     """GRU with reset before the product: the candidate, once r h_in is known for all units."""
     cdef const Matrices *m = f.m
     s.panel0 = panel_at(f.k, 1, e.unit0)
@@ -174,10 +199,10 @@ cdef void second_step(const Forward *f, const Extent *e, fr_forward *s) noexcept
     s.ld_h_in = f.ld_g
     s.r = m.r if f.raw else m.rh_packed
     s.r_start = &m.h_start
-    f.k.forward[<int> FR_STEP_GRU_BEFORE](s)
+    run_step(f, FR_STEP_GRU_BEFORE, s, team, rank)
 
 
-cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char *g, fr_team *team,
+cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char *g, fr_team *team, int rank,
                        int size) noexcept nogil:
     """One step of the extent's active rows; true: stop."""
     cdef const Matrices *m = f.m
@@ -188,16 +213,16 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     cdef char *h_prev = (f.h[(step & 1) ^ 1] if step > 0 else f.h0) + above
     cdef char *h = f.h[step & 1] + above
     cdef char *h_in = h_prev if f.mask == NULL else f.h_in[(step & 1) ^ 1] + above
-    cdef char *c = f.c0 + e.row0 * f.H * item
+    cdef char *c = f.c0 + e.row0 * f.H * item if f.c0 != NULL else NULL
     cdef bint stop = False
     fill_step(f, e, rows, g, &s)
     s.h_in = h_in
     s.ld_h_in = f.ld_h
     s.h_prev = h_prev
     s.ld_h_prev = f.ld_h
-    s.c_prev = c if step == 0 or not f.training else f.c + (f.offset[step - 1] + e.row0) * f.H * item
+    s.c_prev = c if step == 0 or f.c == NULL else f.c + (f.offset[step - 1] + e.row0) * f.H * item
     s.ld_c_prev = s.ld_c = f.H
-    if f.training and f.c != NULL:
+    if f.c != NULL:
         c = f.c + first * f.H * item
     s.c = c
     if m.projection == NULL:
@@ -209,16 +234,16 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     else:
         s.h = f.m_rows + (first if f.keep_m else e.row0) * f.H * item
         s.ld_h = f.H
-    k.forward[m.layout.step](&s)
+    run_step(f, m.layout.step, &s, team, rank)
     if m.layout.step == FR_STEP_GRU_RESET:
         if e.sync and fr_barrier(team, size):
             return True
-        second_step(f, e, &s)
+        second_step(f, e, &s, team, rank)
     if m.projection != NULL:
         if e.sync and fr_barrier(team, size):
             return True
         product_rows(k, rows, m.H, <char *> s.h, f.H, m.p_packed, f.K, panel_at(k, 1, e.out0), panel_at(k, 1, e.out1),
-                     False, h, f.ld_h)
+                     False, h, f.ld_h, team, rank)
         for r in range(rows):
             memcpy(f.y + (f.token[first + r] * f.K + e.out0) * item, h + (r * f.ld_h + e.out0) * item,
                    (e.out1 - e.out0) * item)
@@ -227,7 +252,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
             k.multiply(e.out1 - e.out0, f.h[step & 1] + (r * f.ld_h + e.out0) * item,
                        f.mask_rows + (r * f.ld_h + e.out0) * item, f.h_in[step & 1] + (r * f.ld_h + e.out0) * item)
     store_state(f, e, f.active[step + 1], f.active[step], f.h[step & 1],
-                c - e.row0 * f.H * item)
+                c - e.row0 * f.H * item if c != NULL else NULL)
     if e.sync:
         stop = fr_barrier(team, size)
     return stop
@@ -250,19 +275,17 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     while step < f.steps and rows_at(f, &e, step) > 0:
         g = f.g
         if not f.keep_g and f.plan == BATCH:
-            g += rank * f.piece * f.ld_g * item
+            g += (e.row0 + rank * f.chunk) * f.ld_g * item
         step1 = step
         tokens = 0
         while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, &e, step1) <= f.chunk):
             tokens += rows_at(f, &e, step1)
             step1 += 1
-        project_input(f, &e, step, step1, g)
+        project_input(f, &e, step, step1, g, team, rank)
         while step < step1:
             if f.keep_g:
                 g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
-            if rank == 0:
-                poll(team)
-            if forward_step(f, &e, step, g, team, size):
+            if forward_step(f, &e, step, g, team, rank, size):
                 return True
             if not f.keep_g:
                 g += rows_at(f, &e, step) * f.ld_g * item
@@ -272,9 +295,12 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     return False
 
 
+cdef enum:
+    MAX_JOBS = 16
+
 cdef struct Jobs:
     int count
-    const Forward *f[16]
+    const Forward *f[MAX_JOBS]
 
 
 cdef void forward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
@@ -293,11 +319,12 @@ def forward(list work, int threads):
     cdef Jobs jobs
     cdef Job job
     cdef int i
-    if len(work) > 16:
-        raise ValueError(f"at most 16 jobs, got {len(work)}")
+    if len(work) > MAX_JOBS:
+        raise ArgumentError(f"forward: at most {MAX_JOBS} jobs, got {len(work)}\nhint: run them in several calls")
     jobs.count = len(work)
     for i, job in enumerate(work):
         jobs.f[i] = &job.f
+        threads = min(threads, job.f.team)
     run(forward_body, &jobs, threads)
 
 
@@ -414,7 +441,7 @@ cdef void recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_te
         s.ld_h = s.ld_c = s.ld_c_prev = f.H
         k.forward[m.layout.step](&s)
         if m.layout.step == FR_STEP_GRU_RESET:
-            second_step(f, &all, &s)
+            second_step(f, &all, &s, team, rank)
         at += p.rows
         if rank == 0:
             poll(team)
@@ -424,14 +451,15 @@ cdef void recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_te
 
 cdef void product_back(const Backward *b, Py_ssize_t rows, Py_ssize_t first, int block, Py_ssize_t depth,
                        const char *packed, Py_ssize_t col0, Py_ssize_t col1, Py_ssize_t n, bint keep, char *c,
-                       Py_ssize_t ldc) noexcept nogil:
+                       Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
     """c = (c if keep) + dG[:, block:] packed, columns col0 <= j < col1, for tokens that are adjacent in the piece."""
     cdef const Forward *f = &b.f
     product_rows(f.k, rows, depth, <const char *> b.g_at[first] + block * f.H * f.k.itemsize, f.ld_g, packed, n,
-                 panel_at(f.k, 1, col0), panel_at(f.k, 1, col1), keep, c, ldc)
+                 panel_at(f.k, 1, col0), panel_at(f.k, 1, col1), keep, c, ldc, team, rank)
 
 
-cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_team *team, int size) noexcept nogil:
+cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_team *team, int rank,
+                        int size) noexcept nogil:
     """One step back for the extent's active rows: dG over the saved gates, dh and dc for the step before."""
     cdef const Forward *f = &b.f
     cdef const Matrices *m = f.m
@@ -460,7 +488,7 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
     s.h_prev = b.h_at + first
     s.c_prev = b.c_prev_at + first
     s.c = b.c_at + first
-    s.dc = b.dc + e.row0 * f.H * item
+    s.dc = b.dc + e.row0 * f.H * item if b.dc != NULL else NULL
     s.ld_dc = f.H
     s.peephole = m.peephole
     s.clip = f.clip
@@ -477,7 +505,7 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         s.ld_dh = f.H
         s.dy = NULL
         product_rows(k, rows, f.K, <const char *> b.dproj_at[first], f.K, m.p_back, f.H, panel_at(k, 1, e.unit0),
-                     panel_at(k, 1, e.unit1), False, <char *> s.dh, f.H)
+                     panel_at(k, 1, e.unit1), False, <char *> s.dh, f.H, team, rank)
     k.backward[m.layout.step](&s)
     if e.sync and fr_barrier(team, size):
         return True
@@ -486,7 +514,8 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         s.ld_drh = f.ld_h
         s.mask = f.mask_rows + e.row0 * f.ld_h * item if f.mask != NULL else NULL
         s.ld_mask = f.ld_h
-        product_back(b, rows, first, FR_GRU_H, m.H, m.rh_back, e.unit0, e.unit1, f.H, False, <char *> s.drh, f.ld_h)
+        product_back(b, rows, first, FR_GRU_H, m.H, m.rh_back, e.unit0, e.unit1, f.H, False, <char *> s.drh, f.ld_h,
+                     team, rank)
         k.backward[<int> FR_STEP_GRU_BEFORE](&s)
         if e.sync and fr_barrier(team, size):
             return True
@@ -495,10 +524,10 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
     keep = m.layout.step != FR_STEP_LSTM and m.layout.step != FR_STEP_RNN  # a GRU has put z dh there
     if f.mask == NULL:
         product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.r_back, e.out0, e.out1, f.K, keep,
-                     dh, f.ld_h)
+                     dh, f.ld_h, team, rank)
         return False
     product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.r_back, e.out0, e.out1, f.K, False,
-                 masked, f.ld_h)
+                 masked, f.ld_h, team, rank)
     for r in range(rows):
         if not keep:
             memset(dh + (r * f.ld_h + e.out0) * item, 0, width * item)
@@ -548,9 +577,7 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
     cdef Py_ssize_t step, block0, block1
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         for step in range(step1 - 1, step0 - 1, -1):
-            if rank == 0:
-                poll(team)
-            if backward_step(b, e, step, team, size):
+            if backward_step(b, e, step, team, rank, size):
                 return True
             if not e.sync and fr_stopping(team):
                 break

@@ -3,7 +3,7 @@
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .core cimport Buffer, fr_team, kernels_of, run, take, times
+from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, times
 from .kernels cimport fr_kernels
 from .linear cimport share
 
@@ -51,13 +51,15 @@ cdef void sweep_body(void *context, fr_team *team, int rank, int size) noexcept 
             s.sums[piece] = s.k.sum_of_squares(count, s.b + at)
         else:
             s.k.map(s.activation, s.what, count, s.b + at, s.a + at)
+        if rank == 0:
+            poll(team)  # a sweep in place is finished all the same: half an update is worse than a late Ctrl-C
 
 
 cdef int team_for(Py_ssize_t n) except -1:
     return current_threads() if n >= 4 * PIECE else 1
 
 
-cdef check(who, cnp.ndarray first, arrays, bint written):
+cdef check(who, cnp.ndarray first, arrays):
     """Flat contiguous arrays of one floating type and one size."""
     if first.dtype != np.float32 and first.dtype != np.float64:
         raise DTypeError(f"{who}: arrays must be float32 or float64, got {first.dtype}\nhint: convert with astype")
@@ -104,7 +106,7 @@ def adam(param, grad, m, v, double rate, double beta1, double beta2, double epsi
     >>> p.round(4)
     array([0.9, 0.9, 0.9])
     """
-    check("adam", param, (grad, m, v), True)
+    check("adam", param, (grad, m, v))
     _writable("adam", param, m, v)
     cdef Sweep s = sweep_over(param, ADAM)
     s.b = <char *> cnp.PyArray_DATA(grad)
@@ -124,7 +126,7 @@ def scale(array, double factor):
     >>> a
     array([0., 2., 4.])
     """
-    check("scale", array, (), True)
+    check("scale", array, ())
     _writable("scale", array)
     cdef Sweep s = sweep_over(array, SCALE)
     s.rate = factor
@@ -139,7 +141,7 @@ def sum_of_squares(array):
     >>> sweeps.sum_of_squares(np.array([3.0, 4.0]))
     25.0
     """
-    check("sum_of_squares", array, (), False)
+    check("sum_of_squares", array, ())
     cdef Sweep s = sweep_over(array, SQUARES)
     cdef Py_ssize_t i, pieces = (s.n + PIECE - 1) // PIECE
     cdef Buffer sums = take(times(pieces, sizeof(double)))
@@ -162,7 +164,7 @@ def map_activation(kind, x, derivative=False):
     array([0., 2.])
     """
     x = np.ascontiguousarray(x)
-    check("map_activation", x, (), False)
+    check("map_activation", x, ())
     out = np.empty_like(x)
     cdef Sweep s = sweep_over(x, MAP)
     s.a = <char *> cnp.PyArray_DATA(out)
@@ -192,6 +194,10 @@ cdef void cross_entropy_body(void *context, fr_team *team, int rank, int size) n
     for i in range(share(s.rows, rank, size), share(s.rows, rank + 1, size)):
         s.loss[i] = s.k.softmax_cross_entropy(s.n, s.x + i * s.n * item, s.target[i],
                                               s.p + i * s.n * item if s.p != NULL else NULL)
+        if rank == 0:
+            poll(team)
+        if fr_stopping(team):
+            return
 
 
 def cross_entropy(cnp.ndarray logits, cnp.ndarray target, cnp.ndarray loss, p, int threads):
@@ -212,6 +218,10 @@ cdef void scatter_body(void *context, fr_team *team, int rank, int size) noexcep
     cdef Py_ssize_t i, item = s.k.itemsize, first = share(s.n, rank, size), count = share(s.n, rank + 1, size) - first
     for i in range(s.rows):
         s.k.add(count, s.x + (i * s.n + first) * item, s.out + (s.target[i] * s.n + first) * item)
+        if rank == 0 and i % 256 == 0:
+            poll(team)
+        if fr_stopping(team):
+            return
 
 
 def scatter_add(cnp.ndarray rows, cnp.ndarray index, cnp.ndarray out, int threads):

@@ -39,7 +39,7 @@ cdef class Weights:
     cdef Matrices m
     cdef readonly object cell, W, R, b, peephole, projection
     cdef readonly bint double_precision
-    cdef bint forward_ready, backward_ready
+    cdef readonly bint forward_ready, backward_ready
     cdef Buffer bias_memory, forward_memory, backward_memory
     cdef int lay_bias(self) except -1
     cdef int reserve_forward(self) except -1

@@ -14,6 +14,8 @@ class Weights:
     peephole: Array | None
     projection: Array | None
     double_precision: bool
+    forward_ready: bool
+    backward_ready: bool
     def __init__(
         self,
         cell: Cell,

@@ -1,7 +1,6 @@
 """rnn, lstm, gru: arrays in, arrays out. All checks of the recurrent functions happen here."""
 
 import math
-import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,17 +30,20 @@ class Output(NamedTuple):
 class Packed:
     """Weights of one layer, copied and packed once; stands in place of W. Immutable. Made by `pack`."""
 
-    __slots__ = ("_lock", "_weights")
+    __slots__ = ("_weights",)
 
     def __init__(self, weights):
         object.__setattr__(self, "_weights", weights)
-        object.__setattr__(self, "_lock", threading.Lock())
 
     def _for(self, training):
-        """The engine's weights; those that only backward reads are packed when training first asks for them."""
-        with self._lock:
-            self._weights.pack(current_threads(), bool(training))
-        return self._weights
+        """The engine's weights. Those that backward reads are packed when training first asks for them, into new
+        weights that replace the old ones at once: no lock that a fork or a signal could find taken."""
+        weights = self._weights
+        if training and not weights.backward_ready:
+            weights = _copy(weights, own=False)
+            weights.pack(current_threads(), True)
+            object.__setattr__(self, "_weights", weights)
+        return weights
 
     def __setattr__(self, name, value):
         raise AttributeError("Packed is immutable")
@@ -87,8 +89,12 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
     return Weights(cell, W, R, b, peephole, projection)
 
 
-def _own(array):
-    return None if array is None else np.array(array)
+def _copy(weights, own):
+    """The same weights, not packed; with arrays of their own if `own`."""
+    arrays = [weights.W, weights.R, weights.b, weights.peephole, weights.projection]
+    if own:
+        arrays = [None if array is None else np.array(array) for array in arrays]
+    return Weights(weights.cell, *arrays)
 
 
 def pack(cell, W, R, b=None, *, peephole=None, projection=None, reset_after=True):
@@ -118,10 +124,7 @@ def pack(cell, W, R, b=None, *, peephole=None, projection=None, reset_after=True
         )
     dtype = common_dtype([a for a in (W, R, b, peephole, projection) if a is not None])
     weights = _weights(known[cell], W, R, b, peephole, projection, dtype)
-    weights = Weights(
-        weights.cell,
-        *(_own(a) for a in (weights.W, weights.R, weights.b, weights.peephole, weights.projection)),
-    )
+    weights = _copy(weights, own=True)
     weights.pack(current_threads())
     return Packed(weights)
 
@@ -187,18 +190,20 @@ class RecurrentTape(Tape):
             ):
                 if array is not None:
                     array[...] = 0
-        engine.backward(
-            job, dy, dh, dc, x, out.get("W"), out.get("R"), sums,
-            fresh[0], fresh[1] if len(fresh) == 2 else None, peephole, out.get("projection"), accumulate,
-            current_threads(),
-        )  # fmt: skip
+        try:
+            engine.backward(
+                job, dy, dh, dc, x, out.get("W"), out.get("R"), sums,
+                fresh[0], fresh[1] if len(fresh) == 2 else None, peephole, out.get("projection"), accumulate,
+                current_threads(),
+            )  # fmt: skip
+        finally:
+            self.job = _Spent(job)
         if sums is not None:
             _scatter_bias(cell, sums, out["b"], accumulate)
         for target, array in zip(state or (), fresh, strict=False):
             _assign(target, array, accumulate)
         if peephole is not None:
             _assign(out["peephole"], peephole, accumulate)
-        self.job = _Spent(job)
 
 
 class _Spent:

@@ -29,7 +29,21 @@ class Tape:
     """Saved activations of one forward call; they serve one backward. Made by `training=True`."""
 
     who = "tape"
-    used = False
+
+    def __new__(cls, *args, **kwargs):
+        tape = super().__new__(cls)
+        tape._unused = [True]  # taken by list.pop, which one of several Python threads wins
+        return tape
+
+    @property
+    def used(self):
+        return not self._unused
+
+    def claim(self):
+        try:
+            self._unused.pop()
+        except IndexError:
+            raise _used(self.who) from None
 
     def shapes(self):
         """{name: shape} of every gradient this tape can give; a tuple of shapes for initial_state."""
@@ -53,6 +67,11 @@ class Tape:
     def check_dstate(self, dstate):
         if dstate is not None:
             raise ArgumentError(f"{self.who}: dstate is for recurrent tapes\nhint: leave it out")
+
+
+def _used(who):
+    hint = "a tape serves one backward; run forward again"
+    return TapeError(f"{who}: the tape was used before\nhint: {hint}")
 
 
 def _same_array(who, name, array, shape, dtype):
@@ -127,9 +146,7 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
         )
     who = tape.who
     if tape.used:
-        raise TapeError(
-            f"{who}: the tape was used before\nhint: a tape serves one backward; run forward again"
-        )
+        raise _used(who)
     shapes = tape.shapes()
     wanted = list(shapes) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
     into = {} if into is None else dict(into)
@@ -171,7 +188,7 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
             if given is not None:
                 _same_array(who, name, given, shape, tape.dtype)
             targets[name] = _Target(given, shape, tape.dtype, accumulate)
-    tape.used = True
+    tape.claim()
     out = {
         n: [one.work for one in t] if isinstance(t, list) else t.work for n, t in targets.items()
     }
