@@ -9,7 +9,17 @@
 
 __version__ = "0.1.0"
 
-from . import errors, functional, runtime
+try:
+    from . import errors, functional, runtime
+except ImportError as error:
+    from pathlib import Path
+
+    if not any(Path(__file__).parent.glob("engine/core.*.so")):
+        raise ImportError(
+            "fastrnn: this folder holds the source, not the built package\n"
+            "hint: start Python in another folder, or build in place with `pip install -e .`"
+        ) from error
+    raise
 from .runtime import get_num_threads, set_num_threads, show_versions, threads
 
 __all__ = [

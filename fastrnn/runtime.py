@@ -55,13 +55,15 @@ def _default_threads():
     for name in ("FASTRNN_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").split(",")[0].strip()
         if text:
-            if not text.isdigit() or not 1 <= int(text) <= 1024:
-                if name == "OMP_NUM_THREADS":
-                    continue  # not ours to refuse; OpenMP itself ignores what it cannot read
+            count = int(text) if text.isascii() and text.isdigit() and len(text) < 5 else 0
+            if 1 <= count <= 1024:
+                return count
+            if name == "FASTRNN_NUM_THREADS":  # the other is not ours to refuse
                 raise ArgumentError(
                     f"{name}: must be an integer from 1 to 1024, got {text!r}\nhint: unset it to use all cores"
                 )
-            return int(text)
+    if not core.have_openmp():
+        return 1
     cores = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

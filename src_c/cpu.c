@@ -36,7 +36,7 @@ unsigned long fr_flush_denormals(void) {
 }
 
 void fr_flush_restore(unsigned long state) {
-    /* Keep the sticky exception flags as they were, too: the caller's np.errstate must not see ours. */
+    /* The sticky exception flags live in the same word: np.errstate must not see ours. */
     _mm_setcsr((unsigned int)state);
 }
 

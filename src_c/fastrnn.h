@@ -74,7 +74,7 @@ typedef struct {
     ptrdiff_t rows, k;
     const void *const *a;    /* a[i]: k elements */
     const void *b;           /* packed, or raw when b_row != 0 */
-    ptrdiff_t b_row;         /* raw: distance between the rows of B; needs rows <= FR_RAW_ROWS */
+    ptrdiff_t b_row;         /* raw: distance between the rows of B */
     const ptrdiff_t *b_start; /* raw: the first column of each group */
     ptrdiff_t groups, n, panel0, panel1;
     const void *const *init; /* rows to start from, NULL for zero; may be c itself */

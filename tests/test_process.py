@@ -25,7 +25,7 @@ has_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def python(code, timeout=120, **environment):
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
     }
     env.pop("OMP_NUM_THREADS", None)
     env.pop("FASTRNN_NUM_THREADS", None)

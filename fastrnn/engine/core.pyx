@@ -43,7 +43,7 @@ def targets():
 
 def _choose():
     name = os.environ.get("FASTRNN_TARGET") or None
-    encoded = (name or "").encode()
+    encoded = (name or "").encode(errors="surrogateescape")
     cdef const char *wanted = NULL
     if name:
         wanted = encoded

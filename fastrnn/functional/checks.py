@@ -12,6 +12,7 @@ __all__ = [
     "check_shape",
     "check_size",
     "common_dtype",
+    "shape_of",
 ]
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
@@ -27,6 +28,8 @@ def common_dtype(arrays):
     """
     for array in arrays:
         dtype = getattr(array, "dtype", None)
+        if dtype is not None and not isinstance(dtype, np.dtype):
+            dtype = np.asarray(array).dtype  # another library's array
         if dtype is not None and dtype.newbyteorder("=") == _FLOAT64:
             return _FLOAT64
     return _FLOAT32
@@ -43,12 +46,7 @@ def as_array(who, name, value, dtype):
         and value.flags.aligned
     ):
         return value
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise DTypeError(
-            f"{who}: {name} is no array: {error}\nhint: pass a NumPy array of floats"
-        ) from error
+    array = _to_numpy(who, name, value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError(
             f"{who}: {name} must hold float32 or float64, got {array.dtype}\nhint: convert it with astype(np.float32)"
@@ -56,9 +54,23 @@ def as_array(who, name, value, dtype):
     return np.require(array, dtype, ["C", "A"])
 
 
+def _to_numpy(who, name, value):
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(
+            f"{who}: {name} must be an array, got {type(value).__name__}: {error}\nhint: pass a NumPy array"
+        ) from error
+
+
+def shape_of(who, name, value):
+    """The shape of an array or of nested lists."""
+    return value.shape if isinstance(value, np.ndarray) else _to_numpy(who, name, value).shape
+
+
 def check_shape(who, name, array, shape, text):
     """`shape` may hold None for any size; `text` is how the message writes it."""
-    got = np.shape(array)
+    got = shape_of(who, name, array)
     if len(got) == len(shape) and all(
         want is None or want == have for want, have in zip(shape, got, strict=True)
     ):
@@ -87,7 +99,7 @@ def check_size(who, *sizes):
 
 def as_lengths(who, lengths, B, T):
     """(B,) int64 in 0..T."""
-    array = np.asarray(lengths)
+    array = _to_numpy(who, "lengths", lengths)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":
             raise DTypeError(
@@ -105,7 +117,7 @@ def as_lengths(who, lengths, B, T):
 
 def as_mask(who, mask, B, T):
     """(B, T) uint8, nonzero where a step is valid."""
-    array = np.asarray(mask)
+    array = _to_numpy(who, "mask", mask)
     if array.dtype != np.bool_:
         raise DTypeError(
             f"{who}: mask must be bool, got {array.dtype}\nhint: True marks a valid step: mask.astype(bool)"
@@ -116,7 +128,7 @@ def as_mask(who, mask, B, T):
 
 def as_index(who, name, value, limit, what):
     """int64 in 0..limit-1, of any shape."""
-    array = np.asarray(value)
+    array = _to_numpy(who, name, value)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":
             raise DTypeError(

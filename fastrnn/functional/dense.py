@@ -9,7 +9,7 @@ from ..engine import linear as engine
 from ..engine import sweeps
 from ..engine.core import current_threads
 from ..errors import ArgumentError, ShapeError
-from .checks import as_array, as_index, as_mask, check_shape, check_size, common_dtype
+from .checks import as_array, as_index, as_mask, check_shape, check_size, common_dtype, shape_of
 from .tape import Tape
 
 __all__ = ["Loss", "Result", "embedding", "hold", "linear", "matmul", "softmax_cross_entropy"]
@@ -62,6 +62,9 @@ class LinearTape(Tape):
             shapes["b"] = (self.W.shape[1],)
         return shapes
 
+    def reads(self):
+        return (self.x, self.W)
+
     def run(self, dy, dstate, out, accumulate):
         rows = self.x.shape[0]
         dy = (
@@ -100,7 +103,7 @@ def linear(x, W, b=None, *, training=False):
     dtype = common_dtype([x, W, b])
     W = as_array("linear", "W", W, dtype)
     check_shape("linear", "W", W, (None, None), "(I, O)")
-    shape = np.shape(x)
+    shape = shape_of("linear", "x", x)
     if not shape or shape[-1] != W.shape[0]:
         raise ShapeError(
             f"linear: x must have shape (..., I={W.shape[0]}), got {shape}\nhint: the last axis meets the rows of W"
@@ -150,7 +153,7 @@ def embedding(ids, W, *, training=False):
     W = as_array("embedding", "W", W, common_dtype([W]))
     check_shape("embedding", "W", W, (None, None), "(V, E)")
     ids = as_index("embedding", "ids", ids, W.shape[0], "rows in W")
-    return Result(np.take(W, ids, axis=0), EmbeddingTape(ids, W) if training else None)
+    return Result(np.take(W, ids, axis=0), EmbeddingTape(ids.copy(), W) if training else None)
 
 
 class CrossEntropyTape(Tape):
@@ -166,7 +169,7 @@ class CrossEntropyTape(Tape):
     def check_dy(self, dy):
         if dy is None:
             return 1.0
-        if np.ndim(dy) != 0:
+        if isinstance(dy, str) or np.ndim(dy) != 0:
             raise ShapeError(
                 f"{self.who}: dy must be a number, got shape {np.shape(dy)}\nhint: the loss is a number"
             )
@@ -175,10 +178,11 @@ class CrossEntropyTape(Tape):
     def run(self, dy, dstate, out, accumulate):
         if "logits" not in out:
             return
-        d = self.p
+        d, self.p = self.p, self.p[:0]
         d[np.arange(len(d)), self.targets] -= 1
-        factor = dy * self.weights
-        d *= factor[:, None].astype(self.dtype) if np.ndim(factor) else self.dtype.type(factor)
+        factor = np.broadcast_to(np.asarray(dy * self.weights, self.dtype), len(d))
+        d *= factor[:, None]
+        d[factor == 0] = 0  # a weight of 0 leaves a row out, even one of NaN
         if accumulate:
             out["logits"] += d.reshape(self.logits_shape)
         else:
@@ -217,13 +221,14 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
         w = as_array(who, "weights", weights, np.dtype(np.float64))
         check_shape(who, "weights", w, shape[:-1], f"{shape[:-1]}")
         total = float(w.sum())
-        if not total > 0 or (w < 0).any():
+        if not 0 < total < math.inf or (w < 0).any():
             raise ArgumentError(
-                f"{who}: weights must not be negative and not all zero\nhint: a weight of 0 leaves out"
+                f"{who}: weights must be finite, not negative and not all zero, got a sum of {total}\n"
+                "hint: a weight of 0 leaves a row out"
             )
         share = w.reshape(-1) / total
-        value = float((loss * share).sum())
-    return Loss(value, CrossEntropyTape(p, targets.reshape(-1), share, shape) if training else None)
+        value = float(np.where(share > 0, loss * share, 0.0).sum())
+    return Loss(value, CrossEntropyTape(p, targets.flatten(), share, shape) if training else None)
 
 
 class HoldTape(Tape):

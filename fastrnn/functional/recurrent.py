@@ -114,7 +114,7 @@ def pack(cell, W, R, b=None, *, peephole=None, projection=None, reset_after=True
         "lstm": cells.LSTM,
         "gru": cells.GRU if reset_after else cells.GRU_RESET_BEFORE,
     }
-    if cell not in known:
+    if not isinstance(cell, str) or cell not in known:
         raise ArgumentError(
             f"pack: cell must be one of {', '.join(known)}, got {cell!r}\nhint: a string"
         )
@@ -151,6 +151,10 @@ class RecurrentTape(Tape):
         if self.has_state:
             shapes["initial_state"] = self._state_shapes()
         return shapes
+
+    def reads(self):
+        w = self.job.weights
+        return (self.job.x, self.job.y, w.W, w.R, w.b, w.peephole, w.projection)
 
     def check_dstate(self, dstate):
         names, shapes = self.job.weights.cell.states, self._state_shapes()
@@ -265,7 +269,8 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
         )
     clip = math.inf
     if cell_clip is not None:
-        clip = float(cell_clip) if isinstance(cell_clip, (int, float, np.number)) else math.nan
+        number = isinstance(cell_clip, (int, float, np.number)) and not isinstance(cell_clip, bool)
+        clip = float(cell_clip) if number else math.nan
         if not 0 < clip < math.inf:
             raise ArgumentError(
                 f"{who}: cell_clip must be a positive number, got {cell_clip!r}\nhint: None for no clip"
@@ -346,8 +351,8 @@ def lstm(x, W, R=None, b=None, *, initial_state=None, lengths=None, mask=None, r
         c = clip(f * c_prev + i * a)      o = rec(x W_o + b_o + h_prev R_o + p_o * c)      h = o * act(c)
 
     x: (B, T, I), or (T, B, I) with time_major. W: (I, 4H), or what `pack` returned (then R and b are left out).
-    R: (H, 4H). b: (4H,) or None. float32 unless an input is float64. Inputs are never modified; x, W and R must not
-    change between forward and backward.
+    R: (H, 4H). b: (4H,) or None. float32 unless an input array is float64; integers and lists become float32.
+    Inputs are never modified. x, W, R, b, peephole and projection must not change between forward and backward.
     initial_state: tuple (h, c), each (B, H), zero by default.
     lengths: (B,) integers 0..T: the valid steps of each row. mask: (B, T) bool, any pattern. Both: a step must be valid
     in both. A masked step carries the state through; there x is never read and y is 0.

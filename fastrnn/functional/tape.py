@@ -49,6 +49,10 @@ class Tape:
         """{name: shape} of every gradient this tape can give; a tuple of shapes for initial_state."""
         raise NotImplementedError
 
+    def reads(self):
+        """The arrays that `run` reads, which it must not write before."""
+        return ()
+
     def run(self, dy, dstate, out, accumulate):
         """Write the gradients into the contiguous arrays of `out`; checked arguments."""
         raise NotImplementedError
@@ -95,19 +99,20 @@ def _same_array(who, name, array, shape, dtype):
 class _Target:
     """One gradient array: the user's own if the engine can write it directly, else one of ours, copied at the end."""
 
-    def __init__(self, given, shape, dtype, accumulate):
+    def __init__(self, given, shape, dtype, accumulate, reads):
         self.given = given
         direct = (
             given is not None
             and given.flags.c_contiguous
             and given.flags.aligned
             and given.dtype.isnative
+            and not any(np.may_share_memory(given, array) for array in reads)
         )
         if direct:
             self.work = given
         else:
             self.work = np.empty(shape, dtype)
-            if accumulate and given is not None:
+            if accumulate:
                 self.work[...] = given
 
     def finish(self):
@@ -116,6 +121,62 @@ class _Target:
         if self.work is not self.given:
             self.given[...] = self.work
         return self.given
+
+
+def _names(who, argument, names, shapes):
+    """The names in wrt or into, each one of the tape's."""
+    try:
+        names = [names] if isinstance(names, str) else list(names)
+    except TypeError:
+        names = [names]
+    for name in names:
+        if not isinstance(name, str) or name not in shapes:
+            raise ArgumentError(
+                f"{who}: {argument} must name some of {', '.join(shapes)}, got {name!r}\n"
+                "hint: only arguments that were given have gradients"
+            )
+    return names
+
+
+def _given(who, name, array, shape, dtype, accumulate):
+    """What `into` gives for one gradient: a tuple of arrays or None, as long as the tuple of shapes."""
+    if name != "initial_state":
+        shape, array = (shape,), (array,)
+    elif array is None:
+        array = (None,) * len(shape)
+    if not isinstance(array, (tuple, list)) or len(array) != len(shape):
+        raise ShapeError(
+            f"{who}: into['initial_state'] must be a tuple of {len(shape)}, got {type(array).__name__}\n"
+            "hint: like out.state"
+        )
+    for one, wanted in zip(array, shape, strict=True):
+        if one is not None:
+            _same_array(who, name, one, wanted, dtype)
+        elif accumulate:
+            raise ArgumentError(
+                f"{who}: accumulate=True needs an array to add to for {name}, got None\nhint: pass into={{...}}"
+            )
+    return array
+
+
+def _targets(tape, wanted, into, accumulate, reads):
+    """{name: list of _Target}; arrays that backward reads or that overlap are never written before they are read."""
+    shapes, who, targets, seen = tape.shapes(), tape.who, {}, []
+    for name in wanted:
+        given = _given(who, name, into.get(name), shapes[name], tape.dtype, accumulate)
+        for array in given:
+            if array is not None and any(np.may_share_memory(array, other) for other in seen):
+                raise ArgumentError(
+                    f"{who}: the arrays of into must not overlap, got one for {name} that does\n"
+                    "hint: each gradient needs its own array"
+                )
+            if array is not None:
+                seen.append(array)
+        each = shapes[name] if name == "initial_state" else (shapes[name],)
+        targets[name] = [
+            _Target(a, s, tape.dtype, accumulate, reads) for a, s in zip(given, each, strict=True)
+        ]
+    return targets
 
 
 def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=False):
@@ -148,54 +209,28 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
     if tape.used:
         raise _used(who)
     shapes = tape.shapes()
-    wanted = list(shapes) if wrt is None else [wrt] if isinstance(wrt, str) else list(wrt)
-    into = {} if into is None else dict(into)
-    for argument, names in (("wrt", wanted), ("into", into)):
-        for name in names:
-            if name not in shapes:
-                raise ArgumentError(
-                    f"{who}: {argument} must name some of {', '.join(shapes)}, got {name!r}\n"
-                    "hint: only arguments that were given have gradients"
-                )
-    for name in into:
+    wanted = list(shapes) if wrt is None else _names(who, "wrt", wrt, shapes)
+    if into is not None and not isinstance(into, dict):
+        raise DTypeError(
+            f"{who}: into must be a dict, got {type(into).__name__}\nhint: {{name: array}}"
+        )
+    into = into or {}
+    for name in _names(who, "into", into, shapes):
         if name not in wanted:
             raise ArgumentError(
                 f"{who}: into must name what wrt names, got {name!r}\nhint: name it in wrt, too"
             )
-    if accumulate and set(into) != set(wanted):
-        missing = ", ".join(name for name in wanted if name not in into)
-        raise ArgumentError(
-            f"{who}: accumulate=True needs arrays to add to, none for {missing}\nhint: pass into={{...}}"
-        )
     dy = tape.check_dy(dy)
     dstate = tape.check_dstate(dstate)
-    targets = {}
-    for name in wanted:
-        shape, given = shapes[name], into.get(name)
-        if name == "initial_state":
-            given = (None,) * len(shape) if given is None else given
-            if not isinstance(given, (tuple, list)) or len(given) != len(shape):
-                raise ShapeError(
-                    f"{who}: into['initial_state'] must be a tuple of {len(shape)}\nhint: like out.state"
-                )
-            for array, one in zip(given, shape, strict=True):
-                if array is not None:
-                    _same_array(who, name, array, one, tape.dtype)
-            targets[name] = [
-                _Target(a, s, tape.dtype, accumulate) for a, s in zip(given, shape, strict=True)
-            ]
-        else:
-            if given is not None:
-                _same_array(who, name, given, shape, tape.dtype)
-            targets[name] = _Target(given, shape, tape.dtype, accumulate)
+    reads = [a for a in (dy, *(dstate or ()), *tape.reads()) if isinstance(a, np.ndarray)]
+    targets = _targets(tape, wanted, into, accumulate, reads)
     tape.claim()
-    out = {
-        n: [one.work for one in t] if isinstance(t, list) else t.work for n, t in targets.items()
-    }
-    tape.run(dy, dstate, out, accumulate)
-    return Gradients(
-        **{
-            n: tuple(o.finish() for o in t) if isinstance(t, list) else t.finish()
-            for n, t in targets.items()
-        }
+    out = {name: [t.work for t in each] for name, each in targets.items()}
+    tape.run(
+        dy,
+        dstate,
+        {n: works if n == "initial_state" else works[0] for n, works in out.items()},
+        accumulate,
     )
+    done = {name: tuple(t.finish() for t in each) for name, each in targets.items()}
+    return Gradients(**{n: a if n == "initial_state" else a[0] for n, a in done.items()})

@@ -1,0 +1,117 @@
+"""Who owns which memory: one tape serves one caller, and no gradient is written where something is still to be read."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from fastrnn import functional as F
+from fastrnn.errors import ArgumentError, TapeError
+
+RNG = np.random.default_rng(5)
+
+
+def data(B=3, T=4, I=5, H=5):
+    return [RNG.normal(0, 0.5, s) for s in ((B, T, I), (I, 4 * H), (H, 4 * H), (4 * H,))]
+
+
+def test_one_of_several_threads_gets_the_tape():
+    x, W, R = (RNG.normal(0, 0.1, s) for s in ((8, 30, 16), (16, 64), (16, 64)))
+    dy = np.asfortranarray(RNG.normal(size=(8, 30, 16)))
+    right = F.backward(F.lstm(x, W, R, training=True).tape, dy).W
+    for _ in range(20):
+        tape, gate, results = F.lstm(x, W, R, training=True).tape, threading.Barrier(4), []
+
+        def call(tape=tape, gate=gate, results=results):
+            gate.wait()
+            try:
+                results.append(F.backward(tape, dy).W)
+            except TapeError:
+                results.append(None)
+
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        (got,) = [r for r in results if r is not None]
+        assert len(results) == 4 and np.array_equal(got, right)
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 2, 3]])
+@pytest.mark.parametrize("memory", ["full", "low"])
+@pytest.mark.parametrize("alias", ["dy", "x", "R"])
+def test_gradients_into_what_backward_reads(alias, memory, lengths):
+    x, W, R, b = data()
+    dy = RNG.normal(size=(3, 4, 5))
+    right = F.backward(F.lstm(x, W, R, b, lengths=lengths, training=True).tape, dy)
+    out = F.lstm(x, W, R, b, lengths=lengths, training=True, memory=memory)
+    target = {"dy": dy, "x": x, "R": R}[alias]
+    g = F.backward(out.tape, dy, into={"R" if alias == "R" else "x": target})
+    for name in ("x", "W", "R", "b"):
+        np.testing.assert_array_equal(getattr(g, name), getattr(right, name))
+    assert (g.R if alias == "R" else g.x) is target
+
+
+def test_linear_into_what_it_reads():
+    x, W, dy = (RNG.normal(size=s) for s in ((6, 4), (4, 4), (6, 4)))
+    right = F.backward(F.linear(x, W, training=True).tape, dy)
+    for target in (x, dy):
+        kept = x.copy(), dy.copy()
+        g = F.backward(F.linear(x, W, training=True).tape, dy, into={"x": target})
+        np.testing.assert_array_equal(g.W, right.W)
+        np.testing.assert_array_equal(g.x, right.x)
+        x[...], dy[...] = kept
+
+
+def test_overlapping_targets_are_refused():
+    x, W, R, b = data()
+    both = np.zeros((5, 20))
+    tape = F.lstm(x, W, R, b, training=True).tape
+    with pytest.raises(ArgumentError, match="overlap"):
+        F.backward(tape, into={"W": both, "R": both})
+    F.backward(tape)
+
+
+@pytest.mark.parametrize("into", [{"W": None}, {"initial_state": (None, np.zeros((3, 5)))}])
+def test_there_must_be_something_to_add_to(into):
+    x, W, R, b = data()
+    tape = F.lstm(x, W, R, b, initial_state=(np.ones((3, 5)), np.ones((3, 5))), training=True).tape
+    with pytest.raises(ArgumentError, match="accumulate"):
+        F.backward(tape, wrt=list(into), into=into, accumulate=True)
+    F.backward(tape)
+
+
+def test_ids_and_targets_may_be_filled_anew():
+    ids, W = np.array([0, 1, 2]), np.ones((10, 4))
+    tape = F.embedding(ids, W, training=True).tape
+    ids[:] = 2**40
+    assert F.backward(tape, np.ones((3, 4))).W[:3].all()
+    targets, logits = np.array([0, 1]), RNG.normal(size=(2, 3))
+    right = F.backward(F.softmax_cross_entropy(logits, targets, training=True).tape).logits
+    tape = F.softmax_cross_entropy(logits, targets, training=True).tape
+    targets[:] = 2
+    np.testing.assert_array_equal(F.backward(tape).logits, right)
+
+
+def test_a_weight_of_zero_leaves_a_row_out():
+    logits = np.array([[1.0, 2.0], [np.nan, 0.0]])
+    out = F.softmax_cross_entropy(logits, [0, 1], weights=[1.0, 0.0], training=True)
+    assert np.isfinite(out.loss)
+    g = F.backward(out.tape).logits
+    assert np.isfinite(g).all() and not g[1].any()
+    for weights in ([np.inf, 1.0], [1e308, 1e308], [np.nan, 1.0]):
+        with pytest.raises(ArgumentError, match="finite"):
+            F.softmax_cross_entropy(np.zeros((2, 2)), [0, 1], weights=weights)
+
+
+def test_packed_weights_learn_to_go_back_without_a_lock():
+    """The pack that backward needs replaces the first at once: equal results before, during and after."""
+    x, W, R, b = data()
+    dy = RNG.normal(size=(3, 4, 5))
+    right = F.backward(F.lstm(x, W, R, b, training=True).tape, dy)
+    packed = F.pack("lstm", W, R, b)
+    for _ in range(2):
+        g = F.backward(F.lstm(x, packed, training=True).tape, dy)
+        np.testing.assert_array_equal(g.W, right.W)
+        np.testing.assert_array_equal(g.x, right.x)
