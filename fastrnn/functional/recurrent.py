@@ -214,7 +214,7 @@ class _Spent:
     """What remains of a job once its tape was used: enough to name its gradients in an error."""
 
     def __init__(self, job):
-        self.ragged, self.weights = job.ragged, job.weights
+        self.ragged, self.weights, self.x, self.y = job.ragged, job.weights, None, None
 
 
 def _assign(target, array, accumulate):
