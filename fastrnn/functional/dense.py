@@ -220,7 +220,8 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
     else:
         w = as_array(who, "weights", weights, np.dtype(np.float64))
         check_shape(who, "weights", w, shape[:-1], f"{shape[:-1]}")
-        total = float(w.sum())
+        with np.errstate(over="ignore"):
+            total = float(w.sum())
         if not 0 < total < math.inf or (w < 0).any():
             raise ArgumentError(
                 f"{who}: weights must be finite, not negative and not all zero, got a sum of {total}\n"
