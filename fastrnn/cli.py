@@ -20,6 +20,8 @@ from .errors import ArgumentError, FastRNNError
 __all__ = ["main"]
 
 DEMO_MODEL = "fastrnn-demo.safetensors"
+# Beyond these no machine has the memory; slips of the finger end here.
+LARGEST_SIZE, MOST_LAYERS, LONGEST = 16384, 100, 65536
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,13 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         >>> main(["generate", "/no/such/model"])
         2
     """
-    options = _parser().parse_args(argv)
-    # For the console script `--seconds` counts from the start of the interpreter.
-    options.began = _process_start() if argv is None else time.perf_counter()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
+        _prepare_streams()
+        options = _parser().parse_args(argv)
+        # For the console script `--seconds` counts from the start of the interpreter.
+        options.began = _process_start() if argv is None else time.perf_counter()
         return options.run(options)
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; nothing more can or need be written.
@@ -48,10 +48,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FastRNNError as error:
         print(f"fastrnn: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, ValueError) else 1
+    except MemoryError as error:
+        print(
+            f"fastrnn: error: out of memory: {error}\n"
+            "hint: use a smaller model, --batch-size or --length",
+            file=sys.stderr,
+        )
+        return 1
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"fastrnn: error: {where}{error.strerror or error}", file=sys.stderr)
         return 2
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us: nobody reads
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open to the end)
+        with contextlib.suppress(AttributeError, OSError):
+            getattr(sys, name).reconfigure(errors="replace")
 
 
 def _process_start() -> float:
@@ -126,11 +141,18 @@ def _learn(options: argparse.Namespace, corpus: Any, *, prompt: str, epochs: flo
 
 def _check_output(path: str) -> None:
     """Refuse a path that cannot be written now rather than after the training."""
+    from .text_model import CharModel
+
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
         raise ArgumentError(f"{path}: its folder {folder} does not exist\nhint: make it first")
-    if os.path.isdir(path) or not os.access(folder, os.W_OK):
-        raise ArgumentError(f"{path}: cannot be written\nhint: name a file in a folder of yours")
+    try:
+        CharModel.check_writable(path)
+    except OSError as error:
+        raise ArgumentError(
+            f"{path or repr(path)}: cannot be written: {error.strerror}\n"
+            "hint: name a file in a folder of yours"
+        ) from error
 
 
 def _generate(options: argparse.Namespace) -> int:
@@ -158,20 +180,26 @@ def _versions(options: argparse.Namespace) -> int:
     return 0
 
 
-def _number(kind: type, low: float, *, included: bool = True) -> Callable[[str], Any]:
-    """Return an argparse type: a finite number of at least (or above) `low`."""
+def _number(
+    kind: type, low: float, high: float | None = None, *, included: bool = True
+) -> Callable[[str], Any]:
+    """Return an argparse type: a number of at least (or above) `low` and at most `high`.
+
+    Without `high`: any number that the machine's integers or floats can hold.
+    """
+    most = high if high is not None else sys.maxsize if kind is int else sys.float_info.max
 
     def parse(text: str) -> Any:
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not (value >= low if included else value > low) or not math.isfinite(value):
-            bound = f"{'at least' if included else 'above'} {low:g}"
+        if not (low <= value if included else low < value) or not value <= most:
             word = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(
-                f"must be {word} of {bound}, got {text!r}".replace(" of above", " above")
-            )
+            bound = f"of at least {low:g}" if included else f"above {low:g}"
+            limit = f" and at most {most}" if high is not None or value > most else ""
+            got = text if len(text) <= 40 else f"{text[:40]}..."
+            raise argparse.ArgumentTypeError(f"must be {word} {bound}{limit}, got {got!r}")
         return value
 
     return parse
@@ -241,19 +269,25 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 
     recipe = Recipe()
     whole, positive = _number(int, 1), _number(float, 0, included=False)
+    size = _number(int, 1, LARGEST_SIZE)
     add = parser.add_argument
     add("--steps", type=whole, help="stop after exactly so many steps")
     add(
         "--seed", type=_number(int, 0), default=0, help="decides every number (default %(default)s)"
     )
     add("--cell", choices=("lstm", "gru", "rnn"), default="lstm", help="(default %(default)s)")
-    add("--layers", type=whole, default=2, help="recurrent layers (default %(default)s)")
-    add("--hidden", type=whole, default=256, help="units of each (default %(default)s)")
-    add("--embedding", type=whole, default=128, help="numbers per character (default %(default)s)")
+    add(
+        "--layers",
+        type=_number(int, 1, MOST_LAYERS),
+        default=2,
+        help="recurrent layers (default %(default)s)",
+    )
+    add("--hidden", type=size, default=256, help="units of each (default %(default)s)")
+    add("--embedding", type=size, default=128, help="numbers per character (default %(default)s)")
     add("--batch-size", type=whole, default=recipe.batch_size, help="(default %(default)s)")
     add(
         "--length",
-        type=whole,
+        type=_number(int, 1, LONGEST),
         default=recipe.length,
         help="steps of each batch (default %(default)s)",
     )

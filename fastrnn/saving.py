@@ -8,6 +8,7 @@ unplugged.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -19,7 +20,7 @@ import numpy as np
 
 from .errors import ArgumentError
 
-__all__ = ["load_arrays", "save_arrays", "write_atomically"]
+__all__ = ["check_writable", "load_arrays", "save_arrays", "write_atomically"]
 
 # The one key of the header that is ours; its value is JSON with at least "format" and "kind".
 KEY = "fastrnn"
@@ -86,7 +87,7 @@ def load_arrays(
 def _read_metadata(name: str, header: Mapping[str, str], kind: str) -> dict[str, Any]:
     try:
         metadata = json.loads(header.get(KEY, "null"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArgumentError(
             f"{name}: the header's {KEY!r} entry is not JSON: {error}\nhint: save the model again"
         ) from error
@@ -110,14 +111,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     if target.exists() and not target.is_file():
         target.write_bytes(data)  # a device or pipe must not be replaced by a file
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(target)
     with _removed_on_failure(temporary):
-        # os.open rather than tempfile: the new file gets the permissions that the umask gives any
-        # new file.
-        handle = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666
-        )
-        with os.fdopen(handle, "wb") as file:
+        with os.fdopen(_create(temporary), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -126,6 +122,44 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 os.chmod(temporary, target.stat().st_mode & 0o7777)
         os.replace(temporary, target)
     _sync_directory(target.parent)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise the OSError that `write_atomically` would meet at `path`; leave everything as it is.
+
+    Example:
+        >>> from fastrnn.saving import check_writable
+        >>> check_writable("/")
+        Traceback (most recent call last):
+        IsADirectoryError: [Errno 21] Is a directory: '/'
+    """
+    name = os.fspath(path)
+    if not name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    if os.path.isdir(name) or name.endswith(("/", os.sep)):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    target = Path(os.path.realpath(name))
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(target)  # raises for a name that is too long
+    if target.exists() and not target.is_file():
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        return
+    temporary = _temporary(target)
+    with _removed_on_failure(temporary):
+        os.close(_create(temporary))
+        temporary.unlink()
+
+
+def _temporary(target: Path) -> Path:
+    """Return a new name beside `target`: a short one, for that of `target` may be the longest."""
+    return target.with_name(f".{secrets.token_hex(8)}.tmp")
+
+
+def _create(path: Path) -> int:
+    # os.open rather than tempfile: the new file gets the permissions that the umask gives any new
+    # file.
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
 
 @contextlib.contextmanager

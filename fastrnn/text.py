@@ -21,6 +21,8 @@ MOST_CHARACTERS = 512
 # Characters between two entries of the index of byte offsets; reading from anywhere decodes at most
 # this many more.
 STRIDE = 4096
+# A batch's streams begin at least this many symbols apart.
+SHORTEST_STREAM = 4
 SCAN_BYTES = 1 << 22
 SHORTEST = 1000
 
@@ -42,6 +44,11 @@ class Vocabulary:
         self.size = 256 if characters is None else len(characters)
         if characters is not None:
             points = _code_points(characters)
+            if len(set(characters)) < len(characters):
+                raise ArgumentError(
+                    f"Vocabulary: must hold each character once, got {characters[:80]!r}\n"
+                    "hint: sort and unite them: ''.join(sorted(set(text)))"
+                )
             # Code point -> symbol; -1 where there is none.
             self._table = np.full(int(points.max(initial=0)) + 1, -1, np.int16)
             self._table[points] = np.arange(self.size)
@@ -49,7 +56,7 @@ class Vocabulary:
     def encode(self, text: str) -> np.ndarray:
         """Return the symbols of `text`; ArgumentError for characters that it lacks."""
         if self.characters is None:
-            return np.frombuffer(text.encode("utf-8"), np.uint8)
+            return np.frombuffer(_encoded(text, "utf-8"), np.uint8)
         points = _code_points(text)
         ids = np.where(
             points < len(self._table), self._table[np.minimum(points, len(self._table) - 1)], -1
@@ -97,7 +104,17 @@ class Decoder:
 
 
 def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+    return np.frombuffer(_encoded(text, "utf-32-le"), "<u4")
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            f"text: must be Unicode, got {text[error.start]!r} at character {error.start}\n"
+            "hint: lone surrogates stand for bytes that are not UTF-8, e.g. on the command line"
+        ) from error
 
 
 class Corpus:
@@ -155,7 +172,7 @@ class Corpus:
     @classmethod
     def of_text(cls, text: str, name: str = "text") -> Corpus:
         """Return the corpus of a string."""
-        return cls(np.frombuffer(text.encode("utf-8"), np.uint8), name)
+        return cls(np.frombuffer(_encoded(text, "utf-8"), np.uint8), name)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the symbols of positions start..stop-1."""
@@ -231,6 +248,11 @@ class Streams:
             raise ArgumentError(
                 f"Streams: rows and steps must be at least 1 and the text 2 symbols long, "
                 f"got rows={rows}, steps={steps}, {self.size} symbols\nhint: use a longer text"
+            )
+        if rows > max(1, self.size // SHORTEST_STREAM):
+            raise ArgumentError(
+                f"Streams: the batch size must leave {SHORTEST_STREAM} symbols to each stream, got "
+                f"{rows} for {self.size} symbols\nhint: use a smaller batch or a longer text"
             )
         self._origins = [row * self.size // rows for row in range(rows)]
         self._per_buffer = max(1, STRIDE // steps)

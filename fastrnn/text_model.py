@@ -14,7 +14,7 @@ from .errors import ArgumentError
 from .initializers import RandomUniform, generator
 from .layers import GRU, LSTM, Dense, Embedding, Parameter, SimpleRNN
 from .layers.recurrent import Recurrent
-from .saving import load_arrays, save_arrays
+from .saving import check_writable, load_arrays, save_arrays
 from .text import Vocabulary
 
 __all__ = ["CELLS", "CharModel"]
@@ -213,6 +213,10 @@ class CharModel:
             logits, state = self.forward(np.array([[symbol]]), state)
         yield decoder.end()
 
+    def is_finite(self) -> bool:
+        """Return whether no weight is infinite or NaN."""
+        return all(np.isfinite(p.value).all() for p in self.parameters)
+
     def save(self, path: str | os.PathLike[str], training: Mapping[str, Any] | None = None) -> None:
         """Write weights, sizes, vocabulary and the notes `training` to `path`, atomically."""
         metadata = {
@@ -222,6 +226,11 @@ class CharModel:
         }
         save_arrays(path, {p.name: p.value for p in self.parameters}, KIND, metadata)
 
+    @staticmethod
+    def check_writable(path: str | os.PathLike[str]) -> None:
+        """Raise the OSError that `save` would meet at `path`."""
+        check_writable(path)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CharModel:
         """Return the model that `save` wrote; ArgumentError for any other file, or OSError."""
@@ -230,8 +239,11 @@ class CharModel:
             _check_sizes(metadata["model"], arrays)
             model = cls(Vocabulary(metadata["characters"]), **metadata["model"], blank=True)
             for parameter in model.parameters:
-                parameter.assign(arrays[parameter.name])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+                array = arrays[parameter.name]
+                if array.dtype != parameter.value.dtype or not np.isfinite(array).all():
+                    raise ValueError(f"{parameter.name} must be finite {parameter.value.dtype}")
+                parameter.assign(array)
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ArgumentError(
                 f"{os.fspath(path)}: not a whole character model: {error!r}\nhint: train it again"
             ) from error
@@ -240,6 +252,8 @@ class CharModel:
 
 def _check_sizes(config: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Refuse sizes that the arrays do not have, before anything of those sizes is made."""
+    if not all(array.size for array in arrays.values()):
+        raise ValueError("its arrays must not be empty")
     found = {
         "layers": sum(name.endswith("/recurrent_kernel") for name in arrays),
         "hidden": len(arrays[f"{config['cell']}_1/recurrent_kernel"]),

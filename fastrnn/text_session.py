@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import runtime
+from .errors import FastRNNError
 from .text_console import Display, Interrupts
 from .text_training import VALIDATION_ROWS, VALIDATION_STEPS, TextTraining
 
@@ -96,6 +97,11 @@ class Session:
                 with contextlib.suppress(KeyboardInterrupt), interrupts.shield():
                     self._stopped()
                 return interrupts.exit_code
+            except (FastRNNError, MemoryError):
+                self.display.close()
+                with interrupts.shield():
+                    self._failed()
+                raise
             finally:
                 self.display.close()
 
@@ -202,6 +208,13 @@ class Session:
         )
 
     def _save(self, validation: float | None) -> None:
+        if not self.training.averaged.is_finite():
+            raise FastRNNError(
+                f"training: the weights must stay finite, are not after step {self.training.count}"
+                "\nhint: use a lower learning rate"
+            )
+        if validation is not None and not math.isfinite(validation):
+            validation = None  # JSON has no such number, and no model is worse
         notes = {
             "steps": self.training.count,
             "text": os.path.basename(self.training.corpus.name),
@@ -237,11 +250,25 @@ class Session:
         if self.limits.seconds is not None:
             print(f"wall time: {self.limits.elapsed():.1f} s, start and validation included")
 
+    def _failed(self) -> None:
+        """Save what was learned before the training failed, if it is of use."""
+        training = self.training
+        if self.saved_at:
+            print(f"{self.path} keeps the model of step {self.saved_at}", file=sys.stderr)
+        elif training.count and training.averaged.is_finite():
+            self._save(None)
+            print(
+                f"what was learned in {training.count} steps is saved in {self.path}",
+                file=sys.stderr,
+            )
+        else:
+            print("nothing was saved", file=sys.stderr)
+
     def _stopped(self) -> None:
         training = self.training
         if not training.count:
             print("stopped before the first step; nothing was saved", file=sys.stderr)
-        elif self.best is not None and self.last is not None and self.last > self.best:
+        elif self.best is not None and self.last is not None and not self.last <= self.best:
             print(
                 f"stopped at step {training.count}; {self.path} keeps the best epoch "
                 f"({self.best:.3f} bits per character)",

@@ -11,6 +11,8 @@ import time
 import pytest
 
 from fastrnn import cli, text_session
+from fastrnn.errors import FastRNNError
+from fastrnn.saving import load_arrays
 from fastrnn.text_console import Interrupts
 from fastrnn.text_model import CharModel
 
@@ -128,10 +130,34 @@ def test_outputs_that_cannot_be_written(folder, capsys):
         ("missing/model", "does not exist"),
         (str(folder), "cannot be written"),
         ("text.txt", "must not replace the text"),
+        ("", "cannot be written"),
+        ("newdir/", "cannot be written"),
+        ("x" * 300, "cannot be written"),
     ]:
         assert cli.main(["train", "text.txt", "-o", output]) == 2
         assert message in capsys.readouterr().err
     assert (folder / "text.txt").read_text() == ENGLISH
+    assert os.listdir(folder) == ["text.txt"]
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+def test_a_folder_that_takes_no_files_is_found_before_the_training(folder, capsys):
+    assert cli.main(["train", "text.txt", "-o", "/proc/x"]) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("fastrnn: error: /proc/x: cannot be written") and not out
+
+
+def test_the_longest_name_can_be_written(folder, capsys):
+    name = "x" * 240
+    assert cli.main(["train", "text.txt", "-o", name, "--steps", "1", *SMALL]) == 0
+    assert sorted(os.listdir(folder)) == ["text.txt", name]
+
+
+def test_batches_larger_than_the_text_are_refused(folder, capsys):
+    arguments = ["train", "text.txt", "-o", "model", *SMALL]
+    for size in ("1000000000000", "1000"):
+        assert cli.main([*arguments, "--batch-size", size]) == 2
+        assert "the batch size must leave 4 symbols to each stream" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("contents", [None, b"", b"junk" * 100, ENGLISH.encode()])
@@ -156,6 +182,12 @@ def test_models_that_cannot_be_read(folder, capsys, contents):
         ["train", "text.txt", "-o", "m", "--cell", "mgu"],
         ["generate", "m", "--temperature", "-0.1"],
         ["generate", "m", "--length", "x"],
+        ["generate", "m", "--length", "9" * 400],
+        ["generate", "m", "--seed", "9" * 400],
+        ["demo", "--hidden", "9" * 400],
+        ["demo", "--hidden", "1000000000"],
+        ["demo", "--hidden", "9223372036854775808"],
+        ["demo", "--embedding", "100000000000"],
     ],
 )
 def test_wrong_arguments_exit_with_2(folder, capsys, arguments):
@@ -169,6 +201,39 @@ def test_prompts_with_unknown_characters(folder, capsys):
     assert cli.main(["train", "text.txt", "-o", "model", "--steps", "1", *SMALL]) == 0
     assert cli.main(["generate", "model", "--prompt", "漢"]) == 2
     assert "got also '漢'" in capsys.readouterr().err
+    assert cli.main(["generate", "model", "--prompt", "\udcff"]) == 2
+    assert "text: must be Unicode" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors in a shell")
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_closed_streams_are_nowhere_to_write_to(folder, closed):
+    arguments = ["train", "text.txt", "-o", "model", "--steps", "1", *SMALL]
+    command = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", sys.executable, "-m", "fastrnn"]
+    for each in (arguments, ["generate", "model", "--length", "9"]):
+        done = subprocess.run([*command, *each], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "Traceback" not in done.stderr
+    CharModel.load("model")
+
+
+def test_too_little_memory_exits_with_1(folder, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("Unable to allocate 1 TiB")
+
+    monkeypatch.setattr(text_session.TextTraining, "compute", fail)
+    assert cli.main(["train", "text.txt", "-o", "model", *SMALL]) == 1
+    err = capsys.readouterr().err
+    assert "nothing was saved\nfastrnn: error: out of memory: Unable to allocate 1 TiB\nhint" in err
+    assert not (folder / "model").exists()
+
+
+def test_an_early_interrupt_exits_with_130(capsys, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupt)
+    assert cli.main(["versions"]) == 130
+    assert capsys.readouterr().err == "\nstopped\n"
 
 
 def test_versions(capsys):
@@ -179,7 +244,37 @@ def test_versions(capsys):
 def test_a_diverging_training_exits_with_1(folder, capsys):
     code = cli.main(["train", "text.txt", "-o", "model", "--learning-rate", "1e38", *SMALL])
     assert code == 1
-    assert "the loss must stay finite" in capsys.readouterr().err
+    assert "must stay finite" in capsys.readouterr().err
+
+
+def test_what_was_learned_before_a_divergence_is_saved(folder, capsys, monkeypatch):
+    compute = text_session.TextTraining.compute
+
+    def diverge(self):
+        if self.count == 3:
+            raise FastRNNError("training: the loss must stay finite\nhint: use a lower rate")
+        return compute(self)
+
+    monkeypatch.setattr(text_session.TextTraining, "compute", diverge)
+    assert cli.main(["train", "text.txt", "-o", "model", *SMALL]) == 1
+    err = capsys.readouterr().err
+    assert "what was learned in 3 steps is saved in model\nfastrnn: error: training" in err
+    CharModel.load("model")
+
+
+def test_weights_that_are_not_finite_are_not_saved(folder, capsys, monkeypatch):
+    monkeypatch.setattr(CharModel, "is_finite", lambda self: False)
+    assert cli.main(["train", "text.txt", "-o", "model", "--steps", "1", *SMALL]) == 1
+    assert "the weights must stay finite" in capsys.readouterr().err
+    assert not (folder / "model").exists()
+
+
+@pytest.mark.parametrize("limit", ["--epochs", "--steps"])
+def test_a_validation_without_a_number_is_no_obstacle(folder, capsys, monkeypatch, limit):
+    monkeypatch.setattr(text_session.TextTraining, "validate", lambda self: float("nan"))
+    assert cli.main(["train", "text.txt", "-o", "model", limit, "1", *SMALL]) == 0
+    _, metadata = load_arrays("model", "character model")
+    assert metadata["training"]["validation_bits_per_character"] is None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")

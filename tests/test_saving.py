@@ -10,7 +10,7 @@ import pytest
 
 from fastrnn import saving
 from fastrnn.errors import ArgumentError
-from fastrnn.saving import load_arrays, save_arrays, write_atomically
+from fastrnn.saving import check_writable, load_arrays, save_arrays, write_atomically
 
 ARRAYS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3),
@@ -111,6 +111,17 @@ def test_a_device_is_written_to_and_not_replaced():
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+def test_paths_are_tried_without_a_trace(tmp_path):
+    target = tmp_path / ("x" * 255)
+    check_writable(target)
+    target.write_bytes(b"old")
+    check_writable(target)
+    assert target.read_bytes() == b"old" and os.listdir(tmp_path) == [target.name]
+    for bad in ("", tmp_path, f"{tmp_path}/new/", tmp_path / "no" / "x", tmp_path / ("x" * 256)):
+        with pytest.raises(OSError):
+            check_writable(bad)
+
+
 def header_of(metadata, entries=None):
     text = json.dumps({"__metadata__": metadata, **(entries or {})}).encode()
     return struct.pack("<Q", len(text)) + text
@@ -129,6 +140,7 @@ def header_of(metadata, entries=None):
         ),
         (header_of({}), "got kind None"),
         (header_of({"fastrnn": "not JSON"}), "is not JSON"),
+        (header_of({"fastrnn": "[" * 100_000}), "is not JSON"),
         (header_of({"fastrnn": "[1]"}), "got kind None"),
         (header_of({"fastrnn": '{"kind": "other", "format": 1}'}), "got kind 'other'"),
         (header_of({"fastrnn": '{"kind": "test", "format": 99}'}), "expected format 1, got 99"),

@@ -10,6 +10,7 @@ import pytest
 import fastrnn
 from fastrnn import saving, text
 from fastrnn.errors import ArgumentError, FastRNNError
+from fastrnn.layers import Dense, Embedding
 from fastrnn.text import Corpus, Streams, Vocabulary, python_prose
 from fastrnn.text_model import CharModel
 from fastrnn.text_training import Recipe, TextTraining, bits_per_character, windows
@@ -37,6 +38,14 @@ def test_vocabulary_round_trip(characters):
 def test_unknown_characters_are_named():
     with pytest.raises(ArgumentError, match="got also 'xé漢'"):
         Vocabulary("abc").encode("axbé漢")
+
+
+def test_characters_come_once_and_are_unicode():
+    with pytest.raises(ArgumentError, match="each character once"):
+        Vocabulary("aba")
+    for characters in ("abc", None):
+        with pytest.raises(ArgumentError, match="must be Unicode"):
+            Vocabulary(characters).encode("a\udcff")
 
 
 def test_bytes_decode_across_symbols_and_show_what_is_broken():
@@ -145,6 +154,10 @@ def test_streams_need_some_text():
         Streams(corpus, 0, 100, rows=0, steps=1)
     with pytest.raises(ArgumentError, match="1 symbols"):
         Streams(corpus, 0, 1, rows=1, steps=1)
+    Streams(corpus, 0, 100, rows=25, steps=1)
+    for rows in (26, 10**12):
+        with pytest.raises(ArgumentError, match="leave 4 symbols to each stream"):
+            Streams(corpus, 0, 100, rows=rows, steps=1)
 
 
 # The model.
@@ -207,6 +220,25 @@ def test_an_interrupted_step_leaves_no_trace(monkeypatch):
     for p, q in zip(model.parameters, twin.parameters, strict=True):
         np.testing.assert_array_equal(p.grad, q.grad)
     assert not any(layer._tapes for layer in model.layers)
+
+
+def test_a_backward_pass_that_fails_leaves_no_gradients():
+    layer = Dense(2, seed=0)
+    layer(np.ones((3, 4)), training=True)
+    with pytest.raises(FastRNNError):
+        layer.backward(np.ones((3, 5)))
+    assert not any(p.has_grad for p in layer.parameters)
+    layer(np.ones((3, 4)), training=True)
+    layer.backward(np.ones((3, 2)))
+    assert all(p.has_grad for p in layer.parameters)
+    assert layer.bias.grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, True, "3", None])
+def test_sizes_of_layers_are_checked(size):
+    for make in (Dense, lambda n: Embedding(n, 2), lambda n: Embedding(2, n)):
+        with pytest.raises(ArgumentError, match="must be an integer of at least 1"):
+            make(size)
 
 
 def test_arguments_of_the_model():
@@ -399,7 +431,30 @@ def test_headers_that_lie_are_refused(tmp_path, change):
         CharModel.load(tmp_path / "model")
 
 
-@pytest.mark.parametrize("characters", ["ab", "abcd", 3, "missing"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: np.full_like(a, np.nan),
+        lambda a: np.full_like(a, np.inf),
+        lambda a: a.astype(np.int32),
+        lambda a: a.astype(bool),
+        lambda a: a.astype(np.float64),
+        lambda a: a[:0],
+        lambda a: a[0],
+    ],
+)
+@pytest.mark.parametrize("name", ["embedding/embeddings", "lstm_1/recurrent_kernel"])
+def test_weights_that_are_no_weights_are_refused(tmp_path, name, change):
+    model = CharModel(Vocabulary("abc"), hidden=8, embedding=4)
+    arrays = {p.name: p.value for p in model.parameters}
+    arrays[name] = change(arrays[name])
+    metadata = {"model": model.config, "characters": "abc"}
+    saving.save_arrays(tmp_path / "model", arrays, "character model", metadata)
+    with pytest.raises(ArgumentError, match="not a whole character model"):
+        CharModel.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("characters", ["ab", "abcd", "aba", "ab\udcff", 3, "missing"])
 def test_vocabularies_that_do_not_fit_are_refused(tmp_path, characters):
     model = CharModel(Vocabulary("abc"), hidden=8, embedding=4)
     arrays = {p.name: p.value for p in model.parameters}

@@ -34,8 +34,8 @@ class Embedding(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.input_dim = input_dim
-        self.output_dim = output_dim
+        self.input_dim = self._size("input_dim", input_dim)
+        self.output_dim = self._size("output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
 
     def build(self, input_shape: tuple[int | None, ...] = ()) -> None:

@@ -158,6 +158,15 @@ class Layer:
         """Return how many numbers the parameters hold."""
         return sum(p.value.size for p in self.parameters)
 
+    def _size(self, argument: str, value: Any) -> int:
+        """Return `value`, checked to be a size: an integer of at least 1."""
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise ArgumentError(
+                f"{type(self).__name__}: {argument} must be an integer of at least 1, "
+                f"got {value!r}\nhint: it is the size of an axis"
+            )
+        return int(value)
+
     def _cast(self, x: Any) -> np.ndarray:
         array = np.asarray(x)
         if array.dtype == self.dtype:
@@ -204,11 +213,12 @@ class Layer:
         if not into and not wanted:
             return None
         wrt = (*wanted, *into)
-        if not accumulate:
-            return F.backward(tape, dy, dstate, wrt=wrt, into=into)
-        g = F.backward(tape, dy, dstate, wrt=wrt)
+        g = F.backward(tape, dy, dstate, wrt=wrt, into=None if accumulate else into)
         for argument, array in into.items():
-            array += getattr(g, argument)
+            if accumulate:
+                array += getattr(g, argument)
+            # Only now: a backward pass that fails leaves no gradients.
+            self._arguments[argument].grad_version = self._arguments[argument].version
         return g
 
     def _gradient_arrays(self) -> tuple[dict[str, np.ndarray], bool]:
@@ -222,7 +232,6 @@ class Layer:
                 parameter.grad = np.zeros_like(parameter.value)
             if not parameter.has_grad:
                 stale.append(parameter)
-                parameter.grad_version = parameter.version
             into[argument] = parameter.grad
         accumulate = len(stale) < len(into)
         for argument, array in into.items() if accumulate else ():
