@@ -90,8 +90,8 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
         const ptrdiff_t r = M(tile_start)(rows, tiles, i),
                         count = M(tile_start)(rows, tiles, i + 1) - r;
         M(raw_tiles)
-        [panel->vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r,
-                                at_c);
+        [panel->
+            vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r, at_c);
     }
 }
 
@@ -108,7 +108,7 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             count = M(tile_start)(rows, tiles, i + 1) - r;
             const REAL *const *const from = part ? (const REAL *const *)c : init;
             M(tiles)
-            [panel->vectors][count](k1 - k0, a + r, k0, b + k0 * panel->width, from + r,
+            [panel->vectors][count](k1 - k0, a + r, k0, b + k0 *panel->width, from + r,
                                     part ? at_c : at_init, c + r, at_c);
         }
     }
