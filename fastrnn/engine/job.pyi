@@ -5,31 +5,31 @@ from numpy.typing import NDArray
 from .ragged import Ragged
 from .weights import Weights
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 ACTIVATIONS: tuple[str, ...]
 
 class Job:
     weights: Weights
     ragged: Ragged
-    x: Array
-    y: Array
-    state_h: Array
-    state_c: Array | None
-    h_init: Array | None
-    c_init: Array | None
-    mask: Array | None
+    x: _Array
+    y: _Array
+    state_h: _Array
+    state_c: _Array | None
+    h_init: _Array | None
+    c_init: _Array | None
+    mask: _Array | None
     training: bool
     def __init__(
         self,
         weights: Weights,
         ragged: Ragged,
-        x: Array,
-        y: Array,
-        state_h: Array,
-        state_c: Array | None,
-        h_init: Array | None,
-        c_init: Array | None,
-        mask: Array | None,
+        x: _Array,
+        y: _Array,
+        state_h: _Array,
+        state_c: _Array | None,
+        h_init: _Array | None,
+        c_init: _Array | None,
+        mask: _Array | None,
         activation: int,
         recurrent_activation: int,
         clip: float,
@@ -42,17 +42,17 @@ class Job:
 
 def backward(
     job: Job,
-    dy: Array | None,
-    dstate_h: Array | None,
-    dstate_c: Array | None,
-    dx: Array | None,
-    dW: Array | None,
-    dR: Array | None,
-    db: Array | None,
-    dinit_h: Array | None,
-    dinit_c: Array | None,
-    dpeephole: Array | None,
-    dprojection: Array | None,
+    dy: _Array | None,
+    dstate_h: _Array | None,
+    dstate_c: _Array | None,
+    dx: _Array | None,
+    dW: _Array | None,
+    dR: _Array | None,
+    db: _Array | None,
+    dinit_h: _Array | None,
+    dinit_c: _Array | None,
+    dpeephole: _Array | None,
+    dprojection: _Array | None,
     accumulate: bool,
     threads: int,
 ) -> None: ...

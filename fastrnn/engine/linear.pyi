@@ -2,11 +2,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 
 def dense(
-    x: Array, w: Array, bias: Array | None, out: Array, transposed: bool, keep: bool, threads: int
+    x: _Array,
+    w: _Array,
+    bias: _Array | None,
+    out: _Array,
+    transposed: bool,
+    keep: bool,
+    threads: int,
 ) -> None: ...
 def dense_gradient(
-    x: Array, dy: Array, dw: Array | None, sums: Array | None, add: bool, threads: int
+    x: _Array, dy: _Array, dw: _Array | None, sums: _Array | None, add: bool, threads: int
 ) -> None: ...
