@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 
 from . import functional as F
-from .errors import ArgumentError, ShapeError
+from .config import Configured, Registry
+from .errors import ShapeError
+from .random import check_seed, generator
 
 __all__ = [
     "GlorotUniform",
@@ -31,7 +33,6 @@ __all__ = [
     "RandomNormal",
     "RandomUniform",
     "Zeros",
-    "generator",
     "get",
 ]
 
@@ -39,31 +40,7 @@ __all__ = [
 FEW = 4
 
 
-def generator(seed: int | None, *path: int) -> np.random.Generator:
-    """Return the Philox generator of (seed, path); `seed=None` takes fresh entropy from the system.
-
-    Example:
-        >>> from fastrnn.initializers import generator
-        >>> generator(0, 1, 2).random() == generator(0, 1, 2).random()
-        True
-        >>> generator(0, 1, 2).random() == generator(0, 1, 3).random()
-        False
-    """
-    entropy = None if seed is None else [check_seed(seed), *path]
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
-
-
-def check_seed(seed: int) -> int:
-    """Return `seed` if it is an integer of at least 0."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ArgumentError(
-            f"seed must be an integer of at least 0, got {seed!r}\n"
-            "hint: pass seed=0, or None for fresh entropy"
-        )
-    return int(seed)
-
-
-class Initializer:
+class Initializer(Configured):
     """Draws an array of a given shape; subclasses write `draw`.
 
     An initializer made with a `seed` gives the same array at every call. Without one it takes the
@@ -82,7 +59,7 @@ class Initializer:
     ) -> np.ndarray:
         """Return a new array of `shape` and `dtype`."""
         if self.seed is not None or generator is None:
-            generator = _fresh(self.seed)
+            generator = _generator(self.seed)
         values = self.draw(tuple(int(n) for n in shape), generator)
         return np.ascontiguousarray(values, dtype=np.dtype(dtype))
 
@@ -91,8 +68,8 @@ class Initializer:
         raise NotImplementedError
 
 
-def _fresh(seed: int | None) -> np.random.Generator:
-    return generator(seed)
+# The argument of the same name hides it.
+_generator = generator
 
 
 class Zeros(Initializer):
@@ -241,19 +218,22 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[-2] * receptive, shape[-1] * receptive
 
 
-NAMES: dict[str, type[Initializer]] = {
-    "zeros": Zeros,
-    "ones": Ones,
-    "random_uniform": RandomUniform,
-    "uniform": RandomUniform,
-    "random_normal": RandomNormal,
-    "normal": RandomNormal,
-    "glorot_uniform": GlorotUniform,
-    "orthogonal": Orthogonal,
-}
+REGISTRY = Registry(
+    "initializer",
+    {
+        "zeros": Zeros,
+        "ones": Ones,
+        "random_uniform": RandomUniform,
+        "uniform": RandomUniform,
+        "random_normal": RandomNormal,
+        "normal": RandomNormal,
+        "glorot_uniform": GlorotUniform,
+        "orthogonal": Orthogonal,
+    },
+)
 
 
-def get(initializer: str | Initializer) -> Initializer:
+def get(initializer: Any) -> Any:
     """Return the initializer of that name, or the initializer itself.
 
     Example:
@@ -261,11 +241,4 @@ def get(initializer: str | Initializer) -> Initializer:
         >>> type(initializers.get("orthogonal")).__name__
         'Orthogonal'
     """
-    if isinstance(initializer, str) and initializer in NAMES:
-        return NAMES[initializer]()
-    if callable(initializer) and not isinstance(initializer, type):
-        return initializer
-    raise ArgumentError(
-        f"initializer must be an Initializer or one of {', '.join(NAMES)}, got {initializer!r}\n"
-        "hint: write it as in Keras, e.g. kernel_initializer='glorot_uniform'"
-    )
+    return REGISTRY.get(initializer)

@@ -11,9 +11,10 @@ import numpy as np
 
 from . import functional as F
 from .errors import ArgumentError
-from .initializers import RandomUniform, generator
+from .initializers import RandomUniform
 from .layers import GRU, LSTM, Dense, Embedding, Parameter, SimpleRNN
 from .layers.recurrent import Recurrent
+from .random import generator
 from .saving import check_writable, load_arrays, save_arrays
 from .text import Vocabulary
 

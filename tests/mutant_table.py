@@ -159,7 +159,7 @@ MUTANTS = [
     ("big-endian float64 taken as float32", F_CHECKS,
      "return _FLOAT64\n    return _FLOAT32",
      "return _FLOAT64 if array.dtype.isnative else _FLOAT32\n    return _FLOAT32"),
-    ("a tape may be used again", F_TAPE, "tape.used = True", "pass"),
+    ("a tape may be used again", F_TAPE, "self._unused.pop()", "pass"),
     ("y stays writable", F_RNN, "y.flags.writeable = False  # the tape reads it", "pass"),
     ("recurrent bias gradient not written", F_RNN,
      "rows = db if cell.two_biases else db[None]", "rows = db[:1] if cell.two_biases else db[None]"),

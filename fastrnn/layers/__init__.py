@@ -3,7 +3,7 @@
 Example:
     >>> import numpy as np
     >>> from fastrnn.layers import LSTM
-    >>> layer = LSTM(8, return_sequences=True, seed=0)
+    >>> layer = LSTM(8, return_sequences=True, name="lstm", seed=0)
     >>> y = layer(np.ones((2, 5, 3), np.float32), training=True)
     >>> layer.backward(np.ones_like(y)).shape
     (2, 5, 3)
@@ -15,5 +15,16 @@ from .dense import Dense
 from .embedding import Embedding
 from .layer import Clock, Layer, Parameter
 from .recurrent import GRU, LSTM, SimpleRNN
+from .symbolic import Tensor
 
-__all__ = ["GRU", "LSTM", "Clock", "Dense", "Embedding", "Layer", "Parameter", "SimpleRNN"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Clock",
+    "Dense",
+    "Embedding",
+    "Layer",
+    "Parameter",
+    "SimpleRNN",
+    "Tensor",
+]

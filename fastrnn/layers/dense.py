@@ -22,7 +22,7 @@ class Dense(Layer):
     Example:
         >>> import numpy as np
         >>> from fastrnn.layers import Dense
-        >>> layer = Dense(2, seed=0)
+        >>> layer = Dense(2, name="dense", seed=0)
         >>> layer(np.zeros((4, 7, 3))).shape
         (4, 7, 2)
         >>> [p.name for p in layer.parameters]
@@ -53,7 +53,7 @@ class Dense(Layer):
             self.bias = self.add_parameter("b", "bias", (self.units,), self.bias_initializer)
         self.built = True
 
-    def forward(self, x: Any, *, training: bool = False) -> np.ndarray:
+    def forward(self, x: Any, *, mask: Any = None, training: bool = False) -> np.ndarray:
         """Return x kernel + bias."""
         self._need_built()
         bias = self.bias.value if self.bias is not None else None
@@ -62,6 +62,7 @@ class Dense(Layer):
             self._tapes.append(out.tape)
         return out.y
 
-    def backward(self, dy: Any) -> np.ndarray:
+    def backward(self, dy: Any, *, inputs: bool = True) -> np.ndarray | None:
         """Return dx; put the gradients of kernel and bias into their `grad`."""
-        return self._backward(dy, wanted=("x",)).x
+        g = self._backward(dy, wanted=("x",) if inputs else ())
+        return None if g is None else g.x

@@ -44,7 +44,7 @@ class Embedding(Layer):
         self.embeddings = self.add_parameter("W", "embeddings", shape, self.embeddings_initializer)
         self.built = True
 
-    def forward(self, x: Any, *, training: bool = False) -> np.ndarray:
+    def forward(self, x: Any, *, mask: Any = None, training: bool = False) -> np.ndarray:
         """Return the rows of the table that `x` names."""
         self._need_built()
         out = F.embedding(x, self.embeddings.value, training=training)
@@ -52,6 +52,6 @@ class Embedding(Layer):
             self._tapes.append(out.tape)
         return out.y
 
-    def backward(self, dy: Any) -> None:
+    def backward(self, dy: Any, *, inputs: bool = True) -> None:
         """Put the gradient of the table into `embeddings.grad`; integers have none."""
         self._backward(dy)

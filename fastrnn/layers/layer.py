@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import functional as F
-from .. import initializers
+from .. import regularizers
+from ..config import Configured
 from ..errors import ArgumentError, ShapeError, TapeError
+from ..random import generator, new_key
+from .symbolic import Node, Shape, Tensor, is_symbolic
 
 __all__ = ["Clock", "Layer", "Parameter"]
+
+# Marks the draws of dropout masks and noise apart from those of first weights.
+DRAWS = 1_000_000
+
+# Arguments that a configuration leaves out when they are None.
+_OPTIONAL = ("activity_regularizer", "batch_input_shape", "seed")
+
+# How many layers of each class have been named automatically.
+_named: Counter[str] = Counter()
 
 
 class Clock:
@@ -29,7 +43,8 @@ class Parameter:
     `value` is written in place (it may be a view into a flat block that many parameters share);
     `version` moves with every change, so that what was derived from the value (a packed copy) knows
     when it is stale. `grad` holds the gradient of the current version: the first backward pass
-    after a change overwrites it, later ones add.
+    after a change overwrites it, later ones add. `trainable` is False for what is kept but not
+    learned (running statistics); `regularizer` and `constraint` are applied by the training step.
 
     Example:
         >>> import numpy as np
@@ -40,11 +55,25 @@ class Parameter:
         ([1.0, 2.0], 1)
     """
 
-    __slots__ = ("clock", "grad", "grad_version", "name", "value")
+    __slots__ = (
+        "clock",
+        "constraint",
+        "grad",
+        "grad_version",
+        "name",
+        "regularizer",
+        "trainable",
+        "value",
+    )
 
-    def __init__(self, name: str, value: np.ndarray, version: int = 0) -> None:
+    def __init__(
+        self, name: str, value: np.ndarray, version: int = 0, *, trainable: bool = True
+    ) -> None:
         self.name = name
         self.value = value
+        self.trainable = trainable
+        self.regularizer: Any = None
+        self.constraint: Any = None
         self.clock = Clock(version)
         self.grad: np.ndarray | None = None
         self.grad_version = -1
@@ -59,15 +88,19 @@ class Parameter:
         """The value's shape."""
         return self.value.shape
 
-    def assign(self, value: Any) -> None:
-        """Write `value`, of the same shape, into the parameter."""
+    def check(self, value: Any) -> np.ndarray:
+        """Return `value` as an array that `assign` takes."""
         array = np.asarray(value, dtype=self.value.dtype)
         if array.shape != self.value.shape:
             raise ShapeError(
                 f"{self.name}: value must have shape {self.value.shape}, got {array.shape}\n"
                 "hint: weights keep the order and shapes of Keras"
             )
-        self.value[...] = array
+        return array
+
+    def assign(self, value: Any) -> None:
+        """Write `value`, of the same shape, into the parameter."""
+        self.value[...] = self.check(value)
         self.clock.ticks += 1
 
     @property
@@ -75,88 +108,284 @@ class Parameter:
         """Whether `grad` belongs to the current value."""
         return self.grad_version == self.clock.ticks
 
+    def add_gradient(self, gradient: np.ndarray) -> None:
+        """Add `gradient` to that of the current version; the first one replaces the old."""
+        if self.grad is None:
+            self.grad = np.empty_like(self.value)
+        if self.has_grad:
+            self.grad += gradient
+        else:
+            self.grad[...] = gradient
+            self.grad_version = self.clock.ticks
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype, copy=True if copy is None else copy)
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the value."""
+        return self.value.copy()
+
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self.shape}, version={self.version})"
 
 
-class Layer:
+class Layer(Configured):
     """A function of arrays with parameters: `build`, `forward` and `backward`.
 
-    `build` makes the parameters; `forward(x, training=True)` keeps a tape; `backward(dy)` uses the
-    newest tape, puts the gradients of the parameters into `Parameter.grad` and returns the gradient
-    of `x`. A layer that is called several times in one step is run backward in the opposite order
-    and adds its gradients up.
+    Called with arrays, a layer is built if it is new and run; called with symbolic tensors (those of
+    `Input`) it returns the symbolic tensors of its outputs, of which `Model` makes a graph. A layer
+    of several inputs takes a list of them, one of several outputs returns a list.
+
+    A subclass writes `forward(x, *, mask, training)`, which with training=True keeps a tape, and
+    `backward(dy, *, inputs)`, which uses the newest tape, puts the gradients of the parameters into
+    `Parameter.grad` and returns the gradient of `x` (or None with inputs=False, when nobody needs
+    it). A layer that is called several times in one step is run backward in the opposite order and
+    adds its gradients up. `build(input_shape)` makes the parameters, `compute_output_shape` and
+    `compute_mask` say what becomes of shapes and masks.
 
     Arguments: `name`, used in messages and files; `dtype`, "float32" or "float64", to which inputs
     are cast; `seed`, an integer or a sequence of integers that keys every random number of the
-    layer; `trainable`.
+    layer; `trainable`; `activity_regularizer`, a penalty on the outputs; `input_shape`, without the
+    batch axis, or `batch_input_shape`, with it, or `input_dim`, its last axis: what a first layer
+    of a `Sequential` needs to be built at once.
     """
+
+    # Whether masks pass through; a layer that does not support them drops them with a warning.
+    supports_masking: ClassVar[bool] = False
+    # Whether each step of axis 1 is handled alone, so that the layer can be streamed.
+    per_step: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
         name: str | None = None,
-        dtype: Any = "float32",
+        dtype: Any = None,
         seed: int | Iterable[int] | None = None,
         trainable: bool = True,
+        activity_regularizer: Any = None,
+        input_shape: Sequence[int | None] | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+        **legacy: Any,
     ) -> None:
-        self.name = name or type(self).__name__.lower()
-        self.dtype = np.dtype(dtype)
+        self.name = name or _automatic_name(type(self).__name__)
+        # What parameters' names begin with; a wrapper puts its own path before it.
+        self.path = self.name
+        self.dtype = np.dtype("float32" if dtype is None else dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ArgumentError(
                 f"{self.name}: dtype must be float32 or float64, got {dtype!r}\n"
                 "hint: float32 is the default and the fast one"
             )
-        self.seed = seed
-        self.trainable = trainable
+        self.seed = seed if seed is None or isinstance(seed, (int, np.integer)) else tuple(seed)
+        self.key = new_key(seed)
+        self.draws = 0
+        self._trainable = trainable
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.activity_penalty = 0.0
+        if "batch_shape" in legacy:
+            batch_input_shape = legacy.pop("batch_shape")
+        if "input_dim" in legacy:
+            length = legacy.pop("input_length", None)
+            input_shape = (*(() if length is None else (length,)), legacy.pop("input_dim"))
+        legacy.pop("input_length", None)
+        if legacy:
+            raise ArgumentError(
+                f"{type(self).__name__}: unknown argument {next(iter(legacy))!r}\n"
+                "hint: arguments are those of Keras"
+            )
+        if batch_input_shape is None and input_shape is not None:
+            batch_input_shape = (None, *_as_shape(self.name, input_shape))
+        self.batch_input_shape = (
+            None if batch_input_shape is None else _as_shape(self.name, batch_input_shape)
+        )
         self.built = False
-        self.parameters: list[Parameter] = []
+        self._own: list[Parameter] = []
         # Functional argument name -> parameter; set by build.
         self._arguments: dict[str, Parameter] = {}
         self._tapes: list[Any] = []
+        self._activities: list[Any] = []
 
     # What subclasses write.
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the parameters for inputs of `input_shape`; called once."""
+    def build(self, input_shape: Any) -> None:
+        """Make the parameters for inputs of `input_shape` (a list of shapes for several inputs)."""
         self.built = True
 
-    def forward(self, x: Any, *, training: bool = False) -> Any:
+    def forward(self, x: Any, *, mask: Any = None, training: bool = False) -> Any:
         """Return the layer's output for `x`."""
         raise NotImplementedError
 
-    def backward(self, dy: Any) -> Any:
+    def backward(self, dy: Any, *, inputs: bool = True) -> Any:
         """Return the gradient at the newest `x`, given that at its output."""
         raise NotImplementedError
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output for that of the input; lists of shapes for several."""
+        return input_shape
+
+    def compute_mask(self, x: Any, mask: Any) -> Any:
+        """Return the mask of the output (a list for several outputs), or None."""
+        return mask if self.supports_masking else None
+
+    def sublayers(self) -> list[Layer]:
+        """Return the layers inside this one; wrappers and models have some."""
+        return []
+
     # What they use.
 
-    def __call__(self, x: Any, **arguments: Any) -> Any:
-        """Build the layer if it is new, then run `forward`."""
+    def __call__(self, x: Any, *, initial_state: Any = None, **options: Any) -> Any:
+        """Build the layer if it is new, then run `forward`, or extend the graph of a model."""
+        if initial_state is not None and not isinstance(initial_state, (list, tuple)):
+            initial_state = [initial_state]
+        if not is_symbolic(x):
+            if not self.built:
+                self.build(_shapes(x))
+            if initial_state is not None:
+                options["initial_state"] = tuple(initial_state)
+            return self.run(x, **options)
+        single = isinstance(x, Tensor) and initial_state is None
+        inputs = [x] if isinstance(x, Tensor) else list(x)
+        return self._describe([*inputs, *(initial_state or ())], single, options)
+
+    def _describe(self, inputs: list[Tensor], single: bool, options: dict[str, Any]) -> Any:
+        """Add a call of this layer to the graph that `inputs` belong to; return its outputs."""
+        for tensor in inputs:
+            if not isinstance(tensor, Tensor):
+                raise ArgumentError(
+                    f"{self.name}: inputs must all be symbolic, got {type(tensor).__name__} among "
+                    "them\nhint: arrays enter a model through Input and fit or predict"
+                )
+        shapes = [tensor.shape for tensor in inputs]
         if not self.built:
-            self.build(np.shape(x))
-        return self.forward(x, **arguments)
+            self.build(shapes[0] if single else shapes)
+        node = Node(self, inputs, single, options)
+        made = self.compute_output_shape(shapes[0] if single else shapes)
+        node.single_output = not isinstance(made, list)
+        for index, shape in enumerate([made] if node.single_output else made):
+            node.outputs.append(Tensor(tuple(shape), self.dtype, node, index))
+        return node.outputs[0] if node.single_output else list(node.outputs)
+
+    def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
+        """Run `forward`; with training=True also the activity regularizer."""
+        y = self.forward(x, mask=mask, training=training, **options)
+        if training and self.activity_regularizer is not None:
+            self._observe(y)
+        return y
+
+    def run_backward(self, dy: Any, **options: Any) -> Any:
+        """Run `backward` with the gradient of the activity regularizer added to `dy`."""
+        if self.activity_regularizer is not None and self._activities:
+            dy = _add_lists(dy, self._activities.pop())
+        return self.backward(dy, **options)
+
+    def _observe(self, y: Any) -> None:
+        """Penalize the outputs, per batch row as Keras does; keep the gradient for backward."""
+        gradients = []
+        for output in y if isinstance(y, (list, tuple)) else [y]:
+            gradient = np.zeros_like(output)
+            rows = max(1, len(output))
+            self.activity_penalty += float(self.activity_regularizer.penalty(output)) / rows
+            self.activity_regularizer.add_gradient(output, gradient)
+            gradient /= rows
+            gradients.append(gradient)
+        self._activities.append(gradients if isinstance(y, (list, tuple)) else gradients[0])
 
     def add_parameter(
         self,
-        argument: str,
+        argument: str | None,
         name: str,
         shape: tuple[int, ...],
         initializer: Callable[..., np.ndarray],
+        *,
+        regularizer: Any = None,
+        constraint: Any = None,
+        trainable: bool = True,
     ) -> Parameter:
-        """Make a parameter that stands for `argument` of the functional call."""
-        number = len(self.parameters)
-        seeds = tuple(self.seed) if isinstance(self.seed, Iterable) else (self.seed,)
-        generator = initializers.generator(*seeds, number)
-        value = initializer(shape, self.dtype, generator=generator)
-        parameter = Parameter(f"{self.name}/{name}", value)
-        self.parameters.append(parameter)
-        self._arguments[argument] = parameter
+        """Make a parameter; `argument` is what it stands for in the functional call, if anything."""
+        value = initializer(shape, self.dtype, generator=generator(*self.key, len(self._own)))
+        parameter = Parameter(f"{self.path}/{name}", value, trainable=trainable)
+        parameter.regularizer = regularizer
+        parameter.constraint = constraint
+        self._own.append(parameter)
+        if argument is not None:
+            self._arguments[argument] = parameter
         return parameter
+
+    def random(self) -> np.random.Generator:
+        """Return the generator of the layer's next random mask: keyed by its seed and a count."""
+        self.draws += 1
+        return generator(*self.key, DRAWS, self.draws)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All parameters, own ones first."""
+        return [*self._own, *(p for layer in self.sublayers() for p in layer.parameters)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the parameters; set for the layers inside as well."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.sublayers():
+            layer.trainable = value
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that training changes."""
+        if not self._trainable:
+            return []
+        own = [p for p in self._own if p.trainable]
+        return [*own, *(p for layer in self.sublayers() for p in layer.trainable_weights)]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The parameters that training leaves alone."""
+        changed = {id(p) for p in self.trainable_weights}
+        return [p for p in self.parameters if id(p) not in changed]
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, those that training may change first, as in Keras."""
+        every = self.parameters
+        return [p for p in every if p.trainable] + [p for p in every if not p.trainable]
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of the values of `weights`."""
+        return [p.value.copy() for p in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Write one array per entry of `weights`, in that order; all or nothing."""
+        mine = self.weights
+        if len(weights) != len(mine):
+            raise ShapeError(
+                f"{self.name}: set_weights must get {len(mine)} arrays, got {len(weights)}\n"
+                + (
+                    "hint: as many as get_weights returns"
+                    if self.built
+                    else "hint: the layer has no weights yet: build it first"
+                )
+            )
+        arrays = [p.check(value) for p, value in zip(mine, weights, strict=True)]
+        for parameter, array in zip(mine, arrays, strict=True):
+            parameter.assign(array)
 
     def count_params(self) -> int:
         """Return how many numbers the parameters hold."""
         return sum(p.value.size for p in self.parameters)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make a layer like this one (without its weights)."""
+        config = super().get_config()
+        del config["input_shape"]  # batch_input_shape says it as well
+        return {k: v for k, v in config.items() if v is not None or k not in _OPTIONAL}
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape given for one input, without the batch axis."""
+        return None if self.batch_input_shape is None else self.batch_input_shape[1:]
 
     def _size(self, argument: str, value: Any) -> int:
         """Return `value`, checked to be a size: an integer of at least 1."""
@@ -201,10 +430,14 @@ class Layer:
         return self._tapes.pop()
 
     def forget(self) -> None:
-        """Drop tapes and gradients that an interrupted step left behind."""
+        """Drop tapes, penalties and gradients that an interrupted step left behind."""
         self._tapes.clear()
-        for parameter in self.parameters:
+        self._activities.clear()
+        self.activity_penalty = 0.0
+        for parameter in self._own:
             parameter.grad_version = -1
+        for layer in self.sublayers():
+            layer.forget()
 
     def _backward(self, dy: Any, dstate: Any = None, *, wanted: tuple[str, ...] = ()) -> Any:
         """Run the newest tape backward: parameters' gradients into `grad`; return all of them."""
@@ -238,3 +471,45 @@ class Layer:
             if self._arguments[argument] in stale:
                 array[...] = 0  # changed alone since the last pass: the others still add up
         return into, accumulate
+
+
+def _automatic_name(cls: str) -> str:
+    """Return Keras's automatic name: lstm, lstm_1, ...; simple_rnn, global_max_pooling1d."""
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", cls)
+    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    _named[name] += 1
+    return name if _named[name] == 1 else f"{name}_{_named[name] - 1}"
+
+
+def _as_shape(who: str, shape: Any) -> Shape:
+    if isinstance(shape, (int, np.integer)):
+        shape = (shape,)
+    if isinstance(shape, str) or not isinstance(shape, Iterable):
+        shape = (shape,)
+    sizes = tuple(shape)
+    for size in sizes:
+        if size is not None and (
+            isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0
+        ):
+            raise ArgumentError(
+                f"{who}: a shape must hold integers or None, got {sizes!r}\n"
+                "hint: None stands for a size that varies"
+            )
+    return tuple(None if size is None else int(size) for size in sizes)
+
+
+def _shapes(x: Any) -> Any:
+    """Return the shape of an array, or a list with those of several."""
+    return [np.shape(a) for a in x] if isinstance(x, (list, tuple)) and _several(x) else np.shape(x)
+
+
+def _several(x: Sequence[Any]) -> bool:
+    return bool(x) and all(isinstance(a, np.ndarray) for a in x)
+
+
+def _add_lists(a: Any, b: Any) -> Any:
+    """Add gradients, each an array, None, or a list of those."""
+    if isinstance(b, list):
+        a = [None] * len(b) if a is None else a
+        return [_add_lists(x, y) for x, y in zip(a, b, strict=True)]
+    return b if a is None else a + b

@@ -1,0 +1,131 @@
+"""Configurations: the arguments that make an object again, and registries that name classes.
+
+A saved model names a class by its registry name only; no file makes fastrnn import anything.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .errors import ArgumentError
+
+__all__ = ["Configured", "Registry", "nearest", "plain"]
+
+Made = TypeVar("Made", bound="Configured")
+
+
+class Configured:
+    """Something that can be made again from a configuration that JSON can express.
+
+    `get_config` reads each named argument of every `__init__` in the class's ancestry from the
+    attribute of that name; values that are Configured become {"class_name": ..., "config": ...}.
+
+    Example:
+        >>> from fastrnn.config import Configured
+        >>> class Scale(Configured):
+        ...     def __init__(self, factor=2.0):
+        ...         self.factor = factor
+        >>> Scale(3.0).get_config(), Scale.from_config({"factor": 4.0}).factor
+        ({'factor': 3.0}, 4.0)
+    """
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this object again."""
+        return {name: plain(getattr(self, name)) for name in _arguments(type(self))}
+
+    @classmethod
+    def from_config(cls: type[Made], config: Mapping[str, Any]) -> Made:
+        """Return a new object made from what `get_config` returned."""
+        return cls(**config)
+
+
+def _arguments(cls: type) -> list[str]:
+    names: dict[str, None] = {}
+    for kind in cls.__mro__:
+        if "__init__" not in vars(kind) or kind is object:
+            continue
+        for name, parameter in inspect.signature(vars(kind)["__init__"]).parameters.items():
+            if name != "self" and parameter.kind not in (
+                parameter.VAR_KEYWORD,
+                parameter.VAR_POSITIONAL,
+            ):
+                names.setdefault(name)
+    return list(names)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` in terms that JSON can express; Configured objects with their class name."""
+    if isinstance(value, Configured):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, (np.integer, np.floating, np.bool_)):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value
+
+
+def nearest(name: Any, known: Any) -> str:
+    """Return "; did you mean 'x'?" for a misspelt name, or nothing."""
+    close = difflib.get_close_matches(str(name).lower(), [str(k) for k in known], n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+class Registry:
+    """Classes of one kind by name: `get` turns what a user writes into an instance.
+
+    Arguments: `kind`, the word of messages; `classes`, name -> class (or a function that makes an
+    instance). A class may have several names; its own name is always known as well.
+
+    Example:
+        >>> from fastrnn.config import Configured, Registry
+        >>> class Half(Configured):
+        ...     pass
+        >>> known = Registry("thing", {"half": Half})
+        >>> type(known.get("half")).__name__, type(known.get({"class_name": "Half"})).__name__
+        ('Half', 'Half')
+        >>> known.get("hlaf")
+        Traceback (most recent call last):
+        fastrnn.errors.ArgumentError: thing must be one of half, Half; got 'hlaf'; did you mean 'half'?
+        hint: names are those of Keras
+    """
+
+    def __init__(self, kind: str, classes: Mapping[str, Callable[..., Any]]) -> None:
+        self.kind = kind
+        self.classes: dict[str, Callable[..., Any]] = dict(classes)
+        for thing in list(self.classes.values()):
+            if isinstance(thing, type):
+                self.classes.setdefault(thing.__name__, thing)
+
+    def get(self, identifier: Any) -> Any:
+        """Return an instance for a name, a configuration or a class; any other object as it is."""
+        if isinstance(identifier, str):
+            return self.find(identifier)()
+        if isinstance(identifier, Mapping):
+            cls = self.find(identifier.get("class_name"))
+            config = identifier.get("config", {})
+            return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
+        if isinstance(identifier, type):
+            return identifier()
+        if identifier is None or callable(identifier) or isinstance(identifier, Configured):
+            return identifier
+        return self.find(identifier)
+
+    def find(self, name: Any) -> Callable[..., Any]:
+        """Return the class of that name."""
+        if isinstance(name, str) and name in self.classes:
+            return self.classes[name]
+        raise ArgumentError(
+            f"{self.kind} must be one of {', '.join(self.classes)}; got {name!r}"
+            f"{nearest(name, self.classes)}\nhint: names are those of Keras"
+        )
