@@ -14,7 +14,34 @@ import numpy as np
 
 from .errors import ArgumentError
 
-__all__ = ["Configured", "Registry", "nearest", "plain"]
+__all__ = ["Configured", "Registry", "floatx", "nearest", "plain", "set_floatx"]
+
+_floatx = "float32"
+
+
+def floatx() -> str:
+    """Return the dtype of layers that are made without one, "float32" unless it was set."""
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Make "float32" or "float64" the dtype of layers that are made without one from here on.
+
+    Example:
+        >>> from fastrnn.config import floatx, set_floatx
+        >>> set_floatx("float64")
+        >>> floatx()
+        'float64'
+        >>> set_floatx("float32")
+    """
+    global _floatx
+    if value not in ("float32", "float64"):
+        raise ArgumentError(
+            f"set_floatx: dtype must be 'float32' or 'float64', got {value!r}\n"
+            "hint: float32 is the default and the fast one"
+        )
+    _floatx = value
+
 
 Made = TypeVar("Made", bound="Configured")
 

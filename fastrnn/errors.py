@@ -1,6 +1,15 @@
 """The errors of fastrnn. Each message says who, what was expected, what came, and what to do."""
 
-__all__ = ["ArgumentError", "DTypeError", "FastRNNError", "ShapeError", "TapeError"]
+__all__ = [
+    "ArgumentError",
+    "DTypeError",
+    "FastRNNError",
+    "NonFiniteError",
+    "NotSettableError",
+    "ShapeError",
+    "StateError",
+    "TapeError",
+]
 
 
 class FastRNNError(Exception):
@@ -21,3 +30,15 @@ class DTypeError(FastRNNError, TypeError):
 
 class TapeError(FastRNNError, ValueError):
     """A tape is missing or was used before."""
+
+
+class NonFiniteError(FastRNNError, FloatingPointError):
+    """A loss or a gradient became infinite or NaN."""
+
+
+class StateError(FastRNNError, RuntimeError):
+    """An object is not in the state that a call needs: not compiled, not built, or busy."""
+
+
+class NotSettableError(FastRNNError, TypeError):
+    """A value was set that follows from something else."""

@@ -91,7 +91,11 @@ class TextTraining:
         length = min(recipe.length, self.cut - 1)
         self._streams = Streams(corpus, 0, self.cut, rows=recipe.batch_size, steps=length)
         self._state = model.zero_state(recipe.batch_size)
-        optimizer = Adam(recipe.rate, global_clipnorm=recipe.clip, weight_decay=recipe.weight_decay)
+        optimizer = Adam(
+            lambda iteration: recipe.rate(iteration + 1),
+            global_clipnorm=recipe.clip,
+            weight_decay=recipe.weight_decay,
+        )
         self._update = TrainingStep(model.parameters, optimizer)
         self.averaged = CharModel(model.vocabulary, **model.config, blank=True)
         self._average = PolynomialAverage(

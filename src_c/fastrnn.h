@@ -66,7 +66,9 @@ enum {
     FR_MAX_VECTORS = 4, /* vectors side by side in a tile */
     FR_MAX_ROWS = 12,   /* rows of the tallest tile */
     FR_LEFT = 132,      /* columns that pack_left takes at most; whole tiles of 12 and of 6 */
-    FR_RAW_ROWS = 4     /* rows up to which a product may read unpacked weights */
+    FR_RAW_ROWS = 4,    /* rows up to which a product may read unpacked weights */
+    FR_MAX_STATES = 3,  /* arrays that an optimizer keeps beside a parameter */
+    FR_MAX_FACTORS = 6
 };
 
 /* C[i] = init[i] + a[i] B for the panels panel0 <= p < panel1. */
@@ -136,6 +138,21 @@ typedef struct {
     double clip;
 } fr_backward;
 
+/* One step of an optimizer on n elements, in place. The factors are what updates.h says of the rule. */
+typedef struct {
+    ptrdiff_t n;
+    void *param;
+    const void *grad; /* may be param */
+    void *state[FR_MAX_STATES];
+    double factor[FR_MAX_FACTORS]; /* each is rounded to the dtype once */
+} fr_update;
+
+typedef struct {
+    const char *name;
+    int states, factors; /* how many of each it uses */
+    void (*run)(const fr_update *u);
+} fr_rule;
+
 typedef struct {
     const char *target;
     int itemsize;
@@ -176,8 +193,8 @@ typedef struct {
     void (*add_product)(ptrdiff_t n, const void *a, const void *b, void *out); /* out += a * b */
     void (*scale)(ptrdiff_t n, double factor, void *x);
     double (*sum_of_squares)(ptrdiff_t n, const void *x);
-    void (*adam)(ptrdiff_t n, void *param, const void *grad, void *m, void *v, double rate,
-                 double beta1, double beta2, double epsilon);
+    const fr_rule
+        *rules; /* of updates.h; the last one's name is NULL; the same order in every table */
     /* One row of n logits: returns log(sum exp(x)) - x[target]; p (NULL or (n,)) receives softmax(x). */
     double (*softmax_cross_entropy)(ptrdiff_t n, const void *x, ptrdiff_t target, void *p);
     /* Runs `count` times 24 independent fused multiply-adds; the flops done are the result. For the FMA peak. */

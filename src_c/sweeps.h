@@ -45,29 +45,13 @@ static void M(scale)(ptrdiff_t n, double factor, void *x_) {
 static double M(sum_of_squares)(ptrdiff_t n, const void *x_) {
     const REAL *x = x_;
     double sum[8] = {0};
-    for (ptrdiff_t i = 0; i < n; i++) sum[i % 8] += (double)x[i] * (double)x[i];
+    ptrdiff_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int j = 0; j < 8; j++) sum[j] += (double)x[i + j] * (double)x[i + j];
+    for (; i < n; i++) sum[i % 8] += (double)x[i] * (double)x[i];
     double total = 0;
     for (int j = 0; j < 8; j++) total += sum[j];
     return total;
-}
-
-/* Adam (Kingma and Ba 2015) in Keras's form: rate = learning_rate sqrt(1 - beta2^t) / (1 - beta1^t). */
-static void M(adam)(ptrdiff_t n, void *param_, const void *grad, void *m_, void *v_, double rate,
-                    double beta1, double beta2, double epsilon) {
-    REAL *param = param_, *m = m_, *v = v_;
-    const V(vec) keep1 = V(set1)((REAL)(1 - beta1)), keep2 = V(set1)((REAL)(1 - beta2));
-    const V(vec) step = V(set1)((REAL)rate), eps = V(set1)((REAL)epsilon);
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        const ptrdiff_t lanes = n - i < LANES ? n - i : LANES;
-        const V(vec) g = M(get)((const REAL *)grad + i, lanes);
-        const V(vec) m0 = M(get)(m + i, lanes), v0 = M(get)(v + i, lanes);
-        const V(vec) m1 = V(fma)(V(sub)(g, m0), keep1, m0),
-                     v1 = V(fma)(V(fma)(g, g, V(neg)(v0)), keep2, v0);
-        const V(vec) change = V(div)(V(mul)(step, m1), V(add)(V(sqrt)(v1), eps));
-        M(put)(m + i, m1, lanes);
-        M(put)(v + i, v1, lanes);
-        M(put)(param + i, V(sub)(M(get)(param + i, lanes), change), lanes);
-    }
 }
 
 static double M(softmax_cross_entropy)(ptrdiff_t n, const void *x_, ptrdiff_t target, void *p_) {

@@ -19,6 +19,7 @@ SWEEPS, F_RNN, F_TAPE = (
     "fastrnn/functional/tape.py",
 )
 F_CHECKS, F_DENSE = "fastrnn/functional/checks.py", "fastrnn/functional/dense.py"
+UPDATES, TRAINING = "src_c/updates.h", "fastrnn/optimizers/training_step.py"
 
 MUTANTS = [
     # ---- LSTM
@@ -154,6 +155,31 @@ MUTANTS = [
      "return n // size * rank + min(<Py_ssize_t> rank, n % size)", "return n // size * rank"),
     ("embedding gradient by position", SWEEPS,
      "s.out + (s.target[i] * s.n + first) * item", "s.out + (s.target[0] * s.n + first) * item"),
+    # ---- optimizers
+    ("a running mean keeps the wrong part", UPDATES,
+     "return V(fma)(V(sub)(x, s), keep, s);", "return V(fma)(V(sub)(s, x), keep, x);"),
+    ("second moment of g instead of its square", UPDATES,
+     "V(fma)(V(fma)(g, g, V(neg)(s)), keep, s)", "V(fma)(V(sub)(g, s), keep, s)"),
+    ("nesterov does not look ahead", UPDATES,
+     "e->p = V(add)(e->p, V(fnma)(f[0], e->g, V(mul)(f[1], e->s[0])));", "e->p = V(add)(e->p, e->s[0]);"),
+    ("amsgrad without its maximum", UPDATES, "e->s[2] = V(max)(e->s[2], e->s[1]);", "e->s[2] = e->s[1];"),
+    ("adamax: norm with a sign", UPDATES, "V(abs)(e->g)", "e->g"),
+    ("nadam: v not corrected", UPDATES, "V(sqrt)(V(mul)(e->s[1], f[4]))", "V(sqrt)(e->s[1])"),
+    ("rmsprop: negative variance", UPDATES,
+     "V(max)(V(zero)(), V(fnma)(e->s[1], e->s[1], variance))", "V(fnma)(e->s[1], e->s[1], variance)"),
+    ("rmsprop: momentum of the gradient", UPDATES,
+     "step = e->s[1 + centered] = V(fma)(f[4], e->s[1 + centered], step)",
+     "step = e->s[1 + centered] = V(fma)(f[4], e->s[1 + centered], e->g)"),
+    ("adadelta: gradients instead of changes", UPDATES, "V(mul)(change, change)", "V(mul)(e->g, e->g)"),
+    ("ftrl: sum of squares not kept", UPDATES, "    e->s[0] = sum;\n", ""),
+    ("ftrl: never zero", UPDATES, "V(sub)(clipped, e->s[1])", "V(neg)(e->s[1])"),
+    ("update: the last elements left out", UPDATES, "if (i < n) M(update_at)", "if (0) M(update_at)"),
+    ("update: every piece has the states of the first", SWEEPS,
+     "u.state[j] = <char *> s.update.state[j] + at", "u.state[j] = <char *> s.update.state[j]"),
+    ("update: views in another order are not written", SWEEPS, "        array[...] = copy\n", "        pass\n"),
+    ("the step's own count in the schedule", TRAINING, "optimizer.rate(iteration)", "optimizer.rate(iteration + 1)"),
+    ("weights change and no version moves", TRAINING,
+     "                self._tick()  # what", "                pass  # what"),
     # ---- checks and tapes
     ("length T + 1 accepted", F_CHECKS, "int(array.max()) > T", "int(array.max()) > T + 1"),
     ("big-endian float64 taken as float32", F_CHECKS,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
+import fastrnn
 from differences import compare
 from fastrnn import functional as F
 from fastrnn.errors import FastRNNError, ShapeError, TapeError
@@ -53,11 +54,71 @@ def test_matmul_long_inner_and_empty():
         assert found.shape == (M, N) and not found.any()
     for bad in (
         (np.ones(3), np.ones((3, 2))),
+        (np.ones((2, 3)), np.ones(3)),
         (np.ones((2, 3)), np.ones((2, 3))),
-        (np.ones((1, 2, 3)), np.ones((3, 2))),
+        (np.ones((4, 2, 3)), np.ones((4, 2, 3))),
+        (np.ones((4, 2, 3)), np.ones((5, 3, 2))),
     ):
         with pytest.raises(ShapeError, match="matmul"):
             F.matmul(*bad)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ((5,), (5,)),
+        ((2, 3), (2, 3)),
+        ((2, 3), ()),
+        ((), (4,)),
+        ((2, 1), (3,)),
+        ((1,), (7,)),
+        ((300,), (300,)),
+        ((0,), (0,)),
+        ((3, 0), (3, 0)),
+    ],
+)
+def test_matmul_of_stacks(left, right, dtype):
+    """Each matrix of a stack has the bits it has alone, for any number of threads, in any view."""
+    for M, K, N in ((1, 1, 1), (2, 5, 3), (4, 17, 16), (5, 8, 33), (13, 3, 1), (3, 0, 2)):
+        a, b = normal(*left, M, K, dtype=dtype), normal(*right, K, N, dtype=dtype)
+        found = F.matmul(a, b)
+        close(found, a.astype(float) @ b.astype(float), dtype)
+        lead = found.shape[:-2]
+        alone = np.empty_like(found)
+        each_a, each_b = np.broadcast_to(a, (*lead, M, K)), np.broadcast_to(b, (*lead, K, N))
+        for index in np.ndindex(lead):
+            alone[index] = F.matmul(each_a[index], each_b[index])
+        assert found.tobytes() == alone.tobytes()
+        with fastrnn.threads(3):
+            assert F.matmul(a, b).tobytes() == found.tobytes()
+        turned = [np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2) for x in (a, b)]
+        sparse = [np.repeat(x, 2, axis=-1)[..., ::2] for x in (a, b)]
+        upside_down = [x[..., ::-1, :].copy()[..., ::-1, :] for x in (a, b)]
+        for views in (turned, sparse, upside_down, [each_a, each_b]):
+            assert F.matmul(*views).tobytes() == found.tobytes()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 40])
+def test_matmul_of_stacks_large_enough_for_a_team(count):
+    """Few large matrices are shared by the threads one by one, many of them as whole matrices."""
+    a, b = normal(count, 90, 80, dtype="float32"), normal(count, 100, 80, dtype="float32")
+    with fastrnn.threads(1):
+        one = F.matmul(a, b.swapaxes(1, 2))
+    for threads in (2, 4):
+        with fastrnn.threads(threads):
+            assert F.matmul(a, b.swapaxes(1, 2)).tobytes() == one.tobytes()
+    close(one, a.astype(float) @ b.astype(float).swapaxes(1, 2), "float32")
+
+
+def test_matmul_leaves_its_arguments_alone_and_reads_nothing_else():
+    whole = np.full((6, 10, 12), np.nan)
+    whole[1:5, 2:7, 3:9] = normal(4, 5, 6)
+    a = whole[1:5, 2:7, 3:9]
+    before = whole.copy()
+    assert np.isfinite(F.matmul(a, a.swapaxes(1, 2))).all()
+    np.testing.assert_array_equal(whole, before)
+    assert F.matmul([[[1, 2]]], [[3], [4]]).tolist() == [[[11.0]]]
 
 
 # ------------------------------------------------------------------------------------------------------ linear

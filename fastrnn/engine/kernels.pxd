@@ -31,6 +31,8 @@ cdef extern from "fastrnn.h" nogil:
         FR_MAX_VECTORS
         FR_LEFT
         FR_RAW_ROWS
+        FR_MAX_STATES
+        FR_MAX_FACTORS
 
     ctypedef struct fr_product:
         Py_ssize_t rows, k
@@ -93,6 +95,18 @@ cdef extern from "fastrnn.h" nogil:
         const void *peephole
         double clip
 
+    ctypedef struct fr_update:
+        Py_ssize_t n
+        void *param
+        const void *grad
+        void *state[3]
+        double factor[6]
+
+    ctypedef struct fr_rule:
+        const char *name
+        int states, factors
+        void (*run)(const fr_update *u) noexcept nogil
+
     ctypedef struct fr_kernels:
         const char *target
         int itemsize
@@ -119,8 +133,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*add_product)(Py_ssize_t n, const void *a, const void *b, void *out) noexcept nogil
         void (*scale)(Py_ssize_t n, double factor, void *x) noexcept nogil
         double (*sum_of_squares)(Py_ssize_t n, const void *x) noexcept nogil
-        void (*adam)(Py_ssize_t n, void *param, const void *grad, void *m, void *v, double rate, double beta1,
-                     double beta2, double epsilon) noexcept nogil
+        const fr_rule *rules
         double (*softmax_cross_entropy)(Py_ssize_t n, const void *x, Py_ssize_t target, void *p) noexcept nogil
         double (*fma_burn)(Py_ssize_t count, void *sink) noexcept nogil
 

@@ -163,8 +163,9 @@ cdef struct Dense:
     const fr_kernels *k
     Py_ssize_t rows, depth, n
     const char *x
-    const char *w               # raw (depth, n), or its transpose when `transposed`
-    bint transposed
+    Py_ssize_t x_row            # distance between the rows of x, in elements
+    const char *w               # raw (depth, n)
+    Py_ssize_t w_row, w_col     # distances between its rows and columns
     bint raw
     char *packed
     const char *bias
@@ -172,40 +173,30 @@ cdef struct Dense:
     char *y
 
 
-cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
-    cdef Dense *d = <Dense *> context
+cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t panel0, Py_ssize_t panel1, fr_team *team,
+                     int rank) noexcept nogil:
+    """The rows at <= i < end of a product, of the columns in some of its panels."""
     cdef const fr_kernels *k = d.k
-    cdef Py_ssize_t start = 0, item = k.itemsize, panels = fr_panels(k, 1, d.n), i, at, end
+    cdef Py_ssize_t start = 0, item = k.itemsize, i
     cdef const void *a_rows[FR_BLOCK]
     cdef const void *init_rows[FR_BLOCK]
     cdef void *c_rows[FR_BLOCK]
     cdef fr_product p
-    if not d.raw:
-        pack_share(k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, 1 if d.transposed else d.n,
-                   d.depth if d.transposed else 1, &start, rank, size)
-        if fr_barrier(team, size):
-            return
     p.k = d.depth
     p.a = a_rows
     p.b = d.w if d.raw else d.packed
-    p.b_row = d.n if d.raw else 0
+    p.b_row = d.w_row if d.raw else 0
     p.b_start = &start
     p.groups = 1
     p.n = d.n
+    p.panel0, p.panel1 = panel0, panel1
     p.c = c_rows
     p.init_group = p.c_group = 0
     p.init = <const void *const *> c_rows if d.keep else init_rows if d.bias != NULL else NULL
-    # Rows are dealt to the threads where there are enough of them, else columns.
-    if d.rows >= 8 * size:
-        p.panel0, p.panel1 = 0, panels
-        at, end = share(d.rows, rank, size), share(d.rows, rank + 1, size)
-    else:
-        p.panel0, p.panel1 = share(panels, rank, size), share(panels, rank + 1, size)
-        at, end = 0, d.rows
     while at < end:
         p.rows = min(rows_at_once(d.depth, d.n), end - at)
         for i in range(p.rows):
-            a_rows[i] = d.x + (at + i) * d.depth * item
+            a_rows[i] = d.x + (at + i) * d.x_row * item
             init_rows[i] = d.bias
             c_rows[i] = d.y + (at + i) * d.n * item
         k.product(&p)
@@ -216,8 +207,26 @@ cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept 
             return
 
 
+cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    cdef Dense *d = <Dense *> context
+    cdef Py_ssize_t start = 0, panels = fr_panels(d.k, 1, d.n)
+    if not d.raw:
+        pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, rank, size)
+        if fr_barrier(team, size):
+            return
+    # Rows are dealt to the threads where there are enough of them, else columns.
+    if d.rows >= 8 * size:
+        dense_rows(d, share(d.rows, rank, size), share(d.rows, rank + 1, size), 0, panels, team, rank)
+    else:
+        dense_rows(d, 0, d.rows, share(panels, rank, size), share(panels, rank + 1, size), team, rank)
+
+
 cdef void *data(array) noexcept:
     return cnp.PyArray_DATA(<cnp.ndarray> array)
+
+
+cdef enum:
+    TEAM_WORK = 1000000         # floating-point operations below which a team costs more than it brings
 
 
 def dense(x, w, bias, out, bint transposed, bint keep, int threads):
@@ -226,18 +235,83 @@ def dense(x, w, bias, out, bint transposed, bint keep, int threads):
     cdef Buffer packed = None
     cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = out.shape[1]
     d.k = kernels_of(x.dtype == np.float64)
-    d.rows, d.depth, d.n = rows, depth, n
+    d.rows, d.depth, d.n, d.x_row = rows, depth, n, depth
+    d.w_row = 1 if transposed else n
+    d.w_col = depth if transposed else 1
     d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
     d.bias = <char *> data(bias) if bias is not None else NULL
-    d.transposed, d.keep = transposed, keep
+    d.keep = keep
     d.raw = not transposed and rows <= FR_RAW_ROWS
     if rows == 0 or n == 0:
         return
     if not d.raw:
         packed = take(times(fr_packed_size(d.k, depth, 1, n), d.k.itemsize))
         d.packed = <char *> packed.data
-    # Below this a team costs more than it brings.
-    run(dense_body, &d, threads if 2.0 * rows * depth * n > 1e6 else 1)
+    run(dense_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
+
+
+cdef struct Stack:
+    Dense one                   # the first product
+    Py_ssize_t count
+    Py_ssize_t x_next, w_next   # distances between matrices, in elements
+    Py_ssize_t packed_size      # bytes of a packed right factor; each thread has its own
+
+
+cdef void stack_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    """This thread's share of the products, each from its first to its last row."""
+    cdef Stack *s = <Stack *> context
+    cdef Dense d = s.one
+    cdef Py_ssize_t start = 0, item = d.k.itemsize, panels = fr_panels(d.k, 1, d.n), i
+    if not d.raw:
+        d.packed = s.one.packed + rank * s.packed_size
+    for i in range(share(s.count, rank, size), share(s.count, rank + 1, size)):
+        d.x = s.one.x + i * s.x_next * item
+        d.w = s.one.w + i * s.w_next * item
+        d.y = s.one.y + i * d.rows * d.n * item
+        if not d.raw:
+            pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, 0, 1)
+        dense_rows(&d, 0, d.rows, 0, panels, team, rank)
+        if fr_stopping(team):
+            return
+
+
+def stack(cnp.ndarray x, cnp.ndarray w, cnp.ndarray out, int threads):
+    """out[i] = x[i] w[i]: 3-D arrays of one dtype, out and the rows of x contiguous, w with any strides."""
+    cdef Stack s
+    cdef Dense *d = &s.one
+    cdef Buffer packed = None
+    cdef Py_ssize_t count = out.shape[0], item
+    cdef double work
+    cdef bint across
+    d.k = kernels_of(x.dtype == np.float64)
+    item = d.k.itemsize
+    d.rows, d.n, d.depth = out.shape[1], out.shape[2], x.shape[2]
+    s.count, s.x_next, s.w_next = count, x.strides[0] // item, w.strides[0] // item
+    d.x_row, d.w_row, d.w_col = x.strides[1] // item, w.strides[1] // item, w.strides[2] // item
+    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.bias, d.keep = NULL, False
+    if d.n == 1:
+        d.w_col = 1             # whatever the view says
+    d.raw = d.w_col == 1 and d.w_row > 0 and d.rows <= FR_RAW_ROWS
+    if out.size == 0:
+        return
+    work = 2.0 * d.rows * d.depth * d.n
+    if work * count <= TEAM_WORK:
+        threads = 1
+    # A thread takes whole matrices, unless there are so few that some threads would wait long for the last ones.
+    across = work <= TEAM_WORK or count >= 4 * threads
+    if not d.raw:
+        s.packed_size = (times(fr_packed_size(d.k, d.depth, 1, d.n), item) + 63) // 64 * 64
+        packed = take(times(s.packed_size, threads if across else 1))
+        d.packed = <char *> packed.data
+    if across:
+        run(stack_body, &s, threads)
+        return
+    for _ in range(count):
+        run(dense_body, d, threads)
+        d.x += s.x_next * item
+        d.w += s.w_next * item
+        d.y += d.rows * d.n * item
 
 
 cdef struct DenseGradient:
@@ -284,4 +358,4 @@ def dense_gradient(x, dy, dw, sums, bint add, int threads):
         add_term(&d.outer, d.pointers, 0, depth, n, add).out[0] = <char *> data(dw)
     scratch = take(outer_scratch(&d.outer, threads))
     d.scratch = <char *> scratch.data
-    run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > 1e6 else 1)
+    run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)

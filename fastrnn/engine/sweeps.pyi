@@ -4,15 +4,13 @@ from numpy.typing import NDArray
 
 _Array = NDArray[Any]
 
-def adam(
+def rules() -> dict[str, tuple[int, int]]: ...
+def update(
+    rule: str,
     param: _Array,
     grad: _Array,
-    m: _Array,
-    v: _Array,
-    rate: float,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
+    states: tuple[_Array, ...],
+    factors: tuple[float, ...],
 ) -> None: ...
 def scale(array: _Array, factor: float) -> None: ...
 def sum_of_squares(array: _Array) -> float: ...

@@ -4,7 +4,7 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, times
-from .kernels cimport fr_kernels
+from .kernels cimport fr_kernels, fr_rule, fr_update
 from .linear cimport share
 
 import numpy as np
@@ -19,10 +19,10 @@ cdef enum:
     PIECE = 16384           # elements one thread takes at a time; also the blocks of a reduction
 
 cdef enum Kind:
-    ADAM
     SCALE
     SQUARES
     MAP
+    UPDATE
 
 cdef struct Sweep:
     const fr_kernels *k
@@ -30,23 +30,32 @@ cdef struct Sweep:
     Py_ssize_t n
     char *a
     const char *b
-    char *c
-    char *d
-    double rate, beta1, beta2, epsilon
+    double factor
     int activation, what
     double *sums
+    const fr_rule *rule
+    fr_update update
 
 
 cdef void sweep_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
     cdef Sweep *s = <Sweep *> context
     cdef Py_ssize_t pieces = (s.n + PIECE - 1) // PIECE, piece, at, count, item = s.k.itemsize
+    cdef fr_update u
+    cdef int j
+    if s.kind == UPDATE:
+        u = s.update
     for piece in range(share(pieces, rank, size), share(pieces, rank + 1, size)):
         at = piece * PIECE * item
         count = min(<Py_ssize_t> PIECE, s.n - piece * PIECE)
-        if s.kind == ADAM:
-            s.k.adam(count, s.a + at, s.b + at, s.c + at, s.d + at, s.rate, s.beta1, s.beta2, s.epsilon)
+        if s.kind == UPDATE:
+            u.n = count
+            u.param = <char *> s.update.param + at
+            u.grad = <const char *> s.update.grad + at
+            for j in range(s.rule.states):
+                u.state[j] = <char *> s.update.state[j] + at
+            s.rule.run(&u)
         elif s.kind == SCALE:
-            s.k.scale(count, s.rate, s.a + at)
+            s.k.scale(count, s.factor, s.a + at)
         elif s.kind == SQUARES:
             s.sums[piece] = s.k.sum_of_squares(count, s.b + at)
         else:
@@ -59,30 +68,42 @@ cdef int team_for(Py_ssize_t n) except -1:
     return current_threads() if n >= 4 * PIECE else 1
 
 
-cdef check(who, cnp.ndarray first, arrays):
-    """Flat contiguous arrays of one floating type and one size."""
-    if first.dtype != np.float32 and first.dtype != np.float64:
-        raise DTypeError(f"{who}: arrays must be float32 or float64, got {first.dtype}\nhint: convert with astype")
+cdef check(who, first, arrays):
+    """Arrays of one floating type and one shape."""
+    if not isinstance(first, np.ndarray) or first.dtype not in (np.float32, np.float64):
+        came = first.dtype if isinstance(first, np.ndarray) else type(first).__name__
+        raise DTypeError(f"{who}: arrays must be float32 or float64, got {came}\nhint: convert with astype")
     for array in arrays:
-        if array.dtype != first.dtype or array.shape != (<object> first).shape:
+        if not isinstance(array, np.ndarray) or array.dtype != first.dtype or array.shape != first.shape:
             raise ShapeError(
-                f"{who}: all arrays must have shape {(<object> first).shape} and dtype {first.dtype}, "
-                f"got {array.shape} and {array.dtype}\nhint: pass views of the same flat block"
+                f"{who}: all arrays must have shape {first.shape} and dtype {first.dtype}, got {np.shape(array)} and "
+                f"{getattr(array, 'dtype', type(array).__name__)}\nhint: pass views of the same flat block"
             )
-    for array in (first, *arrays):
-        if not array.flags.c_contiguous or not array.flags.aligned:
-            raise ArgumentError(f"{who}: arrays must be C-contiguous\nhint: pass np.ascontiguousarray(array)")
 
 
-def _writable(who, *arrays):
-    for array in arrays:
-        if not array.flags.writeable:
-            raise ArgumentError(f"{who}: the array to update is read-only\nhint: pass a writable array")
+cdef bint plain(array, bint write) noexcept:
+    """Whether a kernel can take `array` as it lies in memory."""
+    return (cnp.PyArray_Check(array) and cnp.PyArray_TYPE(array) in (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64)
+            and (cnp.PyArray_ISCARRAY(array) if write else cnp.PyArray_ISCARRAY_RO(array)))
+
+
+cdef bint alike(first, array) noexcept:
+    return cnp.PyArray_TYPE(array) == cnp.PyArray_TYPE(first) and cnp.PyArray_SAMESHAPE(array, first)
+
+
+cdef flat(who, array, bint write):
+    """Raise unless a kernel can take `array` as it lies in memory."""
+    if plain(array, write):
+        return
+    check(who, array, ())
+    if write and not array.flags.writeable:
+        raise ArgumentError(f"{who}: the array to update is read-only\nhint: pass a writable array")
+    raise ArgumentError(f"{who}: arrays must be C-contiguous\nhint: pass np.ascontiguousarray(array)")
 
 
 cdef Sweep sweep_over(cnp.ndarray a, int kind):
     cdef Sweep s
-    s.k = kernels_of(a.dtype == np.float64)
+    s.k = kernels_of(cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT64)
     s.kind = kind
     s.n = cnp.PyArray_SIZE(a)
     s.a = <char *> cnp.PyArray_DATA(a)
@@ -90,30 +111,79 @@ cdef Sweep sweep_over(cnp.ndarray a, int kind):
     return s
 
 
-def adam(param, grad, m, v, double rate, double beta1, double beta2, double epsilon):
-    """One Adam step in place (Kingma and Ba 2015, in Keras's form).
+def rules():
+    """The update rules: {name: (how many states, how many factors)}, as src_c/updates.h describes them.
 
-    m += (grad - m) (1 - beta1);  v += (grad^2 - v) (1 - beta2);  param -= rate m / (sqrt(v) + epsilon), where
-    rate = learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) at step t = 1, 2, ...
+    >>> from fastrnn.engine import sweeps
+    >>> sweeps.rules()["adam"]
+    (2, 4)
+    """
+    return {name: counts[1:] for name, counts in _rules.items()}
 
-    Arrays of one shape and one floating dtype, C-contiguous; grad is only read. Raises ShapeError, DTypeError,
-    ArgumentError.
+
+cdef dict _rules = {}            # name: (position in the table, states, factors)
+
+cdef _read_rules():
+    cdef const fr_rule *rule = kernels_of(False).rules
+    while rule.name != NULL:
+        _rules[rule.name.decode()] = (len(_rules), rule.states, rule.factors)
+        rule += 1
+
+_read_rules()
+
+
+def update(str rule, param, grad, tuple states, tuple factors):
+    """One step of an optimizer in place, by a rule of src_c/updates.h.
+
+    param, grad and states: arrays of one shape, of any strides, and one floating dtype; grad is only read. factors:
+    floats, computed once for the step. Raises ShapeError, DTypeError, ArgumentError.
 
     >>> import numpy as np
     >>> from fastrnn.engine import sweeps
-    >>> p, m, v = np.ones(3), np.zeros(3), np.zeros(3)
-    >>> sweeps.adam(p, np.ones(3), m, v, 0.1 * (1 - 0.999) ** 0.5 / (1 - 0.9), 0.9, 0.999, 1e-7)
-    >>> p.round(4)
+    >>> p, velocity = np.ones(3), np.zeros(3)
+    >>> sweeps.update("momentum", p, np.ones(3), (velocity,), (0.1, 0.9))
+    >>> p
     array([0.9, 0.9, 0.9])
     """
-    check("adam", param, (grad, m, v))
-    _writable("adam", param, m, v)
-    cdef Sweep s = sweep_over(param, ADAM)
-    s.b = <char *> cnp.PyArray_DATA(grad)
-    s.c = <char *> cnp.PyArray_DATA(m)
-    s.d = <char *> cnp.PyArray_DATA(v)
-    s.rate, s.beta1, s.beta2, s.epsilon = rate, beta1, beta2, epsilon
+    cdef Sweep s
+    cdef int j, position, count, wanted
+    found = _rules.get(rule)
+    if found is None:
+        raise ArgumentError(f"update: unknown rule {rule!r}\nhint: one of {', '.join(_rules)}")
+    position, count, wanted = found
+    if len(states) != count or len(factors) != wanted:
+        raise ArgumentError(
+            f"update: {rule} takes {count} states and {wanted} factors, got {len(states)} and {len(factors)}\n"
+            "hint: src_c/updates.h says which"
+        )
+    cdef bint simple = plain(param, True) and plain(grad, False) and alike(param, grad)
+    for j in range(count):
+        simple = simple and plain(states[j], True) and alike(param, states[j])
+    if not simple:
+        _update_copies(rule, param, grad, states, factors)
+        return
+    s = sweep_over(param, UPDATE)
+    s.rule = s.k.rules + position
+    s.update.param = cnp.PyArray_DATA(param)
+    s.update.grad = cnp.PyArray_DATA(grad)
+    for j in range(count):
+        s.update.state[j] = cnp.PyArray_DATA(states[j])
+    for j in range(wanted):
+        s.update.factor[j] = factors[j]
     run(sweep_body, &s, team_for(s.n))
+
+
+def _update_copies(rule, param, grad, states, factors):
+    """`update` for arrays that do not lie in C order: on copies, which then go back."""
+    check("update", param, (grad, *states))
+    for array in (param, *states):
+        if not array.flags.writeable:
+            raise ArgumentError("update: the array to update is read-only\nhint: pass a writable array")
+    written = (param, *states)
+    copies = tuple(np.array(array, order="C") for array in written)
+    update(rule, copies[0], np.array(grad, order="C"), copies[1:], factors)
+    for array, copy in zip(written, copies, strict=True):
+        array[...] = copy
 
 
 def scale(array, double factor):
@@ -126,10 +196,9 @@ def scale(array, double factor):
     >>> a
     array([0., 2., 4.])
     """
-    check("scale", array, ())
-    _writable("scale", array)
+    flat("scale", array, True)
     cdef Sweep s = sweep_over(array, SCALE)
-    s.rate = factor
+    s.factor = factor
     run(sweep_body, &s, team_for(s.n))
 
 
@@ -141,7 +210,7 @@ def sum_of_squares(array):
     >>> sweeps.sum_of_squares(np.array([3.0, 4.0]))
     25.0
     """
-    check("sum_of_squares", array, ())
+    flat("sum_of_squares", array, False)
     cdef Sweep s = sweep_over(array, SQUARES)
     cdef Py_ssize_t i, pieces = (s.n + PIECE - 1) // PIECE
     cdef Buffer sums = take(times(pieces, sizeof(double)))
@@ -164,7 +233,7 @@ def map_activation(kind, x, derivative=False):
     array([0., 2.])
     """
     x = np.ascontiguousarray(x)
-    check("map_activation", x, ())
+    flat("map_activation", x, False)
     out = np.empty_like(x)
     cdef Sweep s = sweep_over(x, MAP)
     s.a = <char *> cnp.PyArray_DATA(out)

@@ -30,22 +30,64 @@ class Loss(NamedTuple):
 
 
 def matmul(a, b):
-    """a b with the engine's own product: (M, K) (K, N) -> (M, N), the same bits for any number of threads.
+    """a b with the engine's own product: a (..., M, K), b (..., K, N) -> (..., M, N).
+
+    Leading axes broadcast as in NumPy, so b (K, N) serves every matrix of a. The same bits for any number of threads,
+    and for a matrix alone or in a stack. Transposed views cost nothing as b, a copy as a.
 
     >>> import numpy as np
     >>> from fastrnn import functional as F
     >>> F.matmul(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([[1., 2.],
            [3., 4.]])
+    >>> F.matmul(np.ones((5, 2, 3)), np.ones((5, 4, 3)).swapaxes(1, 2)).shape
+    (5, 2, 4)
     """
     dtype = common_dtype([a, b])
-    check_shape("matmul", "a", a, (None, None), "(M, K)")
-    check_shape("matmul", "b", b, (np.shape(a)[1], None), f"(K={np.shape(a)[1]}, N)")
-    check_size("matmul", np.shape(a)[0], np.shape(b)[1], dtype.itemsize)
-    a, b = as_array("matmul", "a", a, dtype), as_array("matmul", "b", b, dtype)
-    out = np.empty((a.shape[0], b.shape[1]), dtype)
-    engine.dense(a, b, None, out, False, False, current_threads())
+    lead = _check_product(shape_of("matmul", "a", a), shape_of("matmul", "b", b))
+    a, b = _any_strides("a", a, dtype), _any_strides("b", b, dtype)
+    (M, K), N = a.shape[-2:], b.shape[-1]
+    check_size("matmul", *lead, M, N, dtype.itemsize)
+    out = np.empty((*lead, M, N), dtype)
+    count = math.prod(lead)
+    if b.ndim == 2:  # one long matrix meets it
+        count, M = 1, count * M
+    elif a.shape[:-2] != b.shape[:-2]:
+        a, b = np.broadcast_to(a, (*lead, M, K)), np.broadcast_to(b, (*lead, K, N))
+    x, w = a.reshape(count, M, K), b.reshape(count, K, N)
+    if K > 1 and x.strides[2] != dtype.itemsize:
+        x = np.ascontiguousarray(x)
+    engine.stack(x, w, out.reshape(count, M, N), current_threads())
     return out
+
+
+def _check_product(a, b):
+    """The leading axes of the product of arrays of these shapes."""
+    for name, shape, text in (("a", a, "(..., M, K)"), ("b", b, "(..., K, N)")):
+        if len(shape) < 2:
+            raise ShapeError(
+                f"matmul: {name} must have shape {text}, got {shape}\nhint: {name} needs 2 dimensions or more"
+            )
+    if a[-1] != b[-2]:
+        raise ShapeError(
+            f"matmul: b must have shape (..., K={a[-1]}, N), got {b}\nhint: the rows of b meet the last axis of a"
+        )
+    if len(b) == 2 or a[:-2] == b[:-2]:
+        return a[:-2]
+    try:
+        return np.broadcast_shapes(a[:-2], b[:-2])
+    except ValueError:
+        raise ShapeError(
+            f"matmul: the leading axes of a and b must be equal or 1, got {a} and {b}\n"
+            "hint: each matrix of a meets one of b"
+        ) from None
+
+
+def _any_strides(name, array, dtype):
+    """An aligned, native array of `dtype`, a view if it can be."""
+    if isinstance(array, np.ndarray) and array.dtype is dtype and array.flags.aligned:
+        return array
+    return as_array("matmul", name, array, dtype)
 
 
 class LinearTape(Tape):
@@ -235,8 +277,9 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
 class HoldTape(Tape):
     who = "hold"
 
-    def __init__(self, source, shape, dtype):
-        self.source, self.y_shape, self.dtype = source, shape, dtype
+    def __init__(self, masked, filled, source, shape, dtype):
+        self.masked, self.filled, self.source = masked, filled, source
+        self.y_shape, self.dtype = shape, dtype
 
     def shapes(self):
         return {"x": self.y_shape}
@@ -244,15 +287,21 @@ class HoldTape(Tape):
     def run(self, dy, dstate, out, accumulate):
         if "x" not in out:
             return
-        if not accumulate:
-            out["x"][...] = 0
         if dy is None:
+            if not accumulate:
+                out["x"][...] = 0
             return
-        rows = np.arange(dy.shape[0])
-        for t in range(dy.shape[1]):  # in time order, so that each sum has one order
-            source = self.source[:, t]
-            some = source >= 0
-            out["x"][rows[some], source[some]] += dy[some, t]
+        tokens = (self.y_shape[0] * self.y_shape[1], self.y_shape[2])
+        dy, dx = dy.reshape(tokens), out["x"].reshape(tokens)
+        late = dy[self.filled]
+        if accumulate:
+            dy = dy.copy()
+            dy[self.masked] = 0
+            dx += dy
+        else:
+            dx[...] = dy
+            dx[self.masked] = 0
+        sweeps.scatter_add(late, self.source, dx, current_threads())  # in time order
 
 
 def hold(y, mask, *, training=False):
@@ -267,10 +316,15 @@ def hold(y, mask, *, training=False):
     """
     y = as_array("hold", "y", y, common_dtype([y]))
     check_shape("hold", "y", y, (None, None, None), "(B, T, H)")
-    valid = as_mask("hold", mask, *y.shape[:2]).view(bool)
-    source = np.maximum.accumulate(np.where(valid, np.arange(y.shape[1]), -1), axis=1)
-    held = (
-        np.take_along_axis(y, np.maximum(source, 0)[:, :, None], axis=1) if y.shape[1] else y.copy()
-    )
-    held[source < 0] = 0
-    return Result(held, HoldTape(source, y.shape, y.dtype) if training else None)
+    B, T, H = y.shape
+    valid = as_mask("hold", mask, B, T).view(bool)
+    # Tokens by their place in (B T, H): those to fill, those among them that follow a valid one, and that one.
+    masked = np.flatnonzero(~valid)
+    latest = np.maximum.accumulate(np.where(valid, np.arange(B * T).reshape(B, T), -1), axis=1)
+    source = latest.reshape(-1)[masked]
+    filled, source = masked[source >= 0], source[source >= 0]
+    held = y.copy()
+    flat = held.reshape(B * T, H)
+    flat[masked] = 0
+    flat[filled] = flat[source]
+    return Result(held, HoldTape(masked, filled, source, y.shape, y.dtype) if training else None)

@@ -2,10 +2,13 @@
 
 Example:
     >>> import numpy as np
+    >>> from fastrnn import optimizers
     >>> from fastrnn.layers import Parameter
-    >>> from fastrnn.optimizers import Adam, TrainingStep
+    >>> from fastrnn.optimizers import TrainingStep
     >>> p = Parameter("p", np.ones(2, np.float32))
-    >>> step = TrainingStep([p], Adam(0.5))
+    >>> optimizer = optimizers.get("adam")
+    >>> optimizer.learning_rate = 0.5
+    >>> step = TrainingStep([p], optimizer)
     >>> p.grad[...] = [1.0, -1.0]
     >>> p.grad_version = p.version
     >>> step.apply()
@@ -13,9 +16,86 @@ Example:
     [0.5, 1.5]
 """
 
-from .adam import Adam
-from .average import PolynomialAverage
-from .optimizer import Optimizer, Step
-from .training_step import Block, TrainingStep
+from __future__ import annotations
 
-__all__ = ["Adam", "Block", "Optimizer", "PolynomialAverage", "Step", "TrainingStep"]
+from typing import Any
+
+from ..config import Registry, plain
+from ..errors import ArgumentError
+from . import schedules
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .average import PolynomialAverage
+from .block import Block
+from .ftrl import Ftrl
+from .nadam import Nadam
+from .optimizer import Optimizer, Step
+from .rmsprop import RMSprop
+from .sgd import SGD
+from .training_step import TrainingStep
+
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Block",
+    "Ftrl",
+    "Nadam",
+    "Optimizer",
+    "PolynomialAverage",
+    "RMSprop",
+    "Step",
+    "TrainingStep",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]
+
+REGISTRY = Registry(
+    "optimizer",
+    {
+        kind.__name__.lower(): kind
+        for kind in (SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta, Ftrl)
+    },
+)
+
+
+def get(identifier: Any) -> Any:
+    """Return the optimizer of a name (in any case), a class, or what `serialize` returned.
+
+    An optimizer is returned as it is, None for None.
+
+    Example:
+        >>> from fastrnn import optimizers
+        >>> optimizers.get("sgd").learning_rate
+        0.01
+        >>> config = {"class_name": "RMSprop", "config": {"learning_rate": 0.5}}
+        >>> optimizers.get(config).learning_rate
+        0.5
+    """
+    if isinstance(identifier, str) and identifier.lower() in REGISTRY.classes:
+        identifier = identifier.lower()
+    made = REGISTRY.get(identifier)
+    if made is None or isinstance(made, Optimizer):
+        return made
+    raise ArgumentError(
+        f"optimizer must be a name, a configuration or an Optimizer, got {identifier!r}\n"
+        "hint: for example 'adam' or Adam(0.001)"
+    )
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """Return the optimizer's class name and configuration, in terms that JSON can express."""
+    return plain(optimizer)
+
+
+def deserialize(config: Any) -> Any:
+    """Return the optimizer that `serialize` described, without any state."""
+    return get(config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ class Adam(Optimizer):
         value -= learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t) m / (sqrt(v) + epsilon)
 
     t counts steps from 1. Like Keras, and unlike the paper's first form, epsilon is added to the
-    uncorrected root. Arguments beyond `Optimizer`'s: `beta_1`, `beta_2`, `epsilon`.
+    uncorrected root. With `amsgrad` (Reddi et al. 2018) the largest v so far takes v's place in the
+    last line. Arguments beyond `Optimizer`'s: `beta_1`, `beta_2`, `epsilon`, `amsgrad`.
 
     Example:
         >>> import numpy as np
@@ -37,26 +37,30 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float | Callable[[int], float] = 0.001,
+        learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        amsgrad: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
+        self.beta_1 = self._fraction("beta_1", beta_1)
+        self.beta_2 = self._fraction("beta_2", beta_2)
         self.epsilon = epsilon
+        self.amsgrad = amsgrad
 
     def init_state(self, param: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the two moments, zero at first."""
-        return {"m": np.zeros_like(param), "v": np.zeros_like(param)}
+        """Return the two moments (and the largest second one), zero at first."""
+        names = ("momentum", "velocity", "velocity_hat")
+        return {name: np.zeros_like(param) for name in names[: 3 if self.amsgrad else 2]}
 
     def update(
         self, param: np.ndarray, grad: np.ndarray, state: dict[str, np.ndarray], step: Step
     ) -> None:
-        """Change `param`, a contiguous array of any shape, in place."""
+        """Change `param` and the moments in place."""
         t = step.count
         rate = step.learning_rate * math.sqrt(1.0 - self.beta_2**t) / (1.0 - self.beta_1**t)
-        m, v = state["m"], state["v"]
-        sweeps.adam(param, grad, m, v, rate, self.beta_1, self.beta_2, self.epsilon)
+        rule = "amsgrad" if self.amsgrad else "adam"
+        factors = (rate, 1.0 - self.beta_1, 1.0 - self.beta_2, self.epsilon)
+        sweeps.update(rule, param, grad, tuple(state.values()), factors)

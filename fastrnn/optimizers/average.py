@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .training_step import Block
+from .block import Block
 
 __all__ = ["PolynomialAverage"]
 

@@ -1,84 +1,39 @@
-"""The training step: flat blocks, clipping, decay, the optimizer's update."""
+"""The training step: flat blocks, accumulation, clipping, decay, the optimizer's update, averages."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ..engine import sweeps
 from ..errors import ArgumentError
+from .block import Block, Segment, Trainable, segments_of
 from .optimizer import Optimizer, Step
+from .state import distinct_names, restore
+from .target import Target, pieces, targets_of
 
-__all__ = ["Block", "TrainingStep"]
+__all__ = ["TrainingStep"]
 
-# Parameters start at multiples of this many bytes, so that every view is as aligned as a fresh
-# array.
-ALIGNMENT = 64
-
-
-class Trainable(Protocol):
-    """What the step needs of a parameter; `fastrnn.layers.Parameter` is one."""
-
-    name: str
-    value: np.ndarray
-    grad: np.ndarray | None
-    grad_version: int
-    clock: Any
-
-
-class Block:
-    """Values and gradients of many parameters of one dtype, each as one flat vector.
-
-    The parameters' `value` and `grad` become views into the vectors and keep their contents; the
-    few elements of padding between them stay zero in both, which no update moves.
-    """
-
-    def __init__(self, parameters: Sequence[Trainable]) -> None:
-        dtype = parameters[0].value.dtype
-        self.parameters = tuple(parameters)
-        self.spans: list[slice] = []
-        end = 0
-        for parameter in parameters:
-            self.spans.append(slice(end, end + parameter.value.size))
-            unit = ALIGNMENT // dtype.itemsize
-            end += -(-parameter.value.size // unit) * unit
-        self.values = _aligned_zeros(end, dtype)
-        self.grads = _aligned_zeros(end, dtype)
-        self.clock = parameters[0].clock
-        self.clock.ticks = 1 + max(p.clock.ticks for p in parameters)
-        for parameter, span in zip(parameters, self.spans, strict=True):
-            value = self.values[span].reshape(parameter.value.shape)
-            value[...] = parameter.value
-            parameter.value = value
-            parameter.grad = self.grads[span].reshape(value.shape)
-            parameter.grad_version = -1
-            parameter.clock = self.clock
-
-    def clear_unused(self) -> None:
-        """Zero the gradients that no backward pass wrote since the last change."""
-        now = self.clock.ticks
-        for parameter in self.parameters:
-            if parameter.grad_version != now:
-                parameter.grad[...] = 0  # type: ignore[index]
-                parameter.grad_version = now
-
-
-def _aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:
-    room = np.zeros(size * dtype.itemsize + ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % ALIGNMENT
-    return room[start : start + size * dtype.itemsize].view(dtype)
+# What the state holds beside arrays; the second only where no schedule sets it.
+SCALARS = ("iterations", "learning_rate")
 
 
 class TrainingStep:
     """Applies an optimizer to the gradients that backward passes left in parameters.
 
-    Making it moves the parameters of each dtype into one flat block, so that clipping and an
-    elementwise optimizer are one sweep each, whatever the number of parameters. The order of an
-    application is: clip by value, clip by norm, decay, update; the optimizer's own attributes say
-    which of them happen.
+    Making it moves the parameters that lie in no block yet into one flat block per dtype, so that
+    clipping and an elementwise optimizer are one sweep each, whatever the number of parameters;
+    parameters that another model shares are used where they are. The order of an application is:
+    accumulate, clip, decay, update, average, constrain; the optimizer's attributes and the
+    parameters' constraints say which of them happen. A step for the same parameters and the same
+    optimizer as the one before goes on where that one was.
+
+    `count` is the number of updates, `iterations` that of applications (more, if gradients are
+    accumulated).
 
     Example:
         >>> import numpy as np
@@ -100,62 +55,222 @@ class TrainingStep:
                 "TrainingStep: parameters must hold at least one parameter, got none\n"
                 "hint: build the layers first"
             )
+        self.parameters: list[Trainable] = list({id(p): p for p in parameters}.values())
         self.optimizer = optimizer
-        self.count = 0
+        self.iterations = 0
+        # The norm of all gradients before the last `global_clipnorm`.
         self.norm = math.nan
-        dtypes = dict.fromkeys(p.value.dtype for p in parameters)
-        self.blocks = [Block([p for p in parameters if p.value.dtype == t]) for t in dtypes]
-        if optimizer.scope == "model" and len(self.blocks) > 1:
-            raise ArgumentError(
-                f"{optimizer.name}: parameters must share a dtype, got {[str(t) for t in dtypes]}\n"
-                "hint: this optimizer takes the parameters of a model as one vector"
-            )
-        self._targets = [t for block in self.blocks for t in self._targets_of(block)]
+        self.segments = segments_of(self.parameters)
+        self.blocks: list[Block] = list(dict.fromkeys(s.block for s in self.segments))
+        self._targets = targets_of(optimizer, self.parameters, self.segments)
+        self._averages = [s.values.copy() for s in self.segments] if optimizer.use_ema else []
+        self._every = optimizer.gradient_accumulation_steps or 1
+        self._sums = [np.zeros_like(s.grads) for s in self.segments] if self._every > 1 else []
+        self._decayed_for: Any = None
+        self._decayed: list[np.ndarray] = []
+        self._regularized = [p for p in self.parameters if getattr(p, "regularizer", None)]
+        self._constrained = [p for p in self.parameters if getattr(p, "constraint", None)]
+        before = optimizer._training_step
+        optimizer._training_step = self
+        if before is not None and _same(before.parameters, self.parameters):
+            self.set_state(before.get_state())
+        optimizer._iterations = self.iterations
 
-    def _targets_of(self, block: Block) -> list[tuple[Any, ...]]:
-        """Return (name, shape, value, gradient, state) for each call of `update` on this block."""
-        arrays: list[tuple[Any, ...]] = [(None, None, block.values, block.grads)]
-        if self.optimizer.scope == "parameter":
-            arrays = [(p.name, p.value.shape, p.value, p.grad) for p in block.parameters]
-        return [(*a, self.optimizer.init_state(a[2])) for a in arrays]
+    @property
+    def count(self) -> int:
+        """How many updates have been made."""
+        return self.iterations // self._every
+
+    # Gradients, between the backward pass and `apply`.
+
+    def add_penalties(self) -> float:
+        """Add the gradients of the parameters' regularizers; return the sum of the penalties."""
+        total = 0.0
+        for parameter in self._regularized:
+            regularizer: Any = parameter.regularizer  # type: ignore[attr-defined]
+            total += float(regularizer.penalty(parameter.value))
+            if parameter.grad_version != parameter.clock.ticks:
+                parameter.grad[...] = 0  # type: ignore[index]
+                parameter.grad_version = parameter.clock.ticks
+            regularizer.add_gradient(parameter.value, parameter.grad)
+        return total
+
+    def gradients_finite(self) -> bool:
+        """Whether no gradient holds NaN or an infinity."""
+        self._clear_unused()
+        if math.isfinite(self._sum_of_squares()):
+            return True
+        # A square may overflow where its root does not.
+        return all(bool(np.isfinite(s.grads).all()) for s in self.segments)
 
     def gradient_norm(self) -> float:
         """Return the norm of all gradients together."""
-        return math.sqrt(sum(sweeps.sum_of_squares(block.grads) for block in self.blocks))
+        return math.sqrt(self._sum_of_squares())
+
+    def discard_gradients(self) -> None:
+        """Forget the gradients that backward passes left: the next pass overwrites them."""
+        for parameter in self.parameters:
+            parameter.grad_version = -1
+
+    # The step.
 
     def apply(self, closure: Callable[[], float] | None = None) -> None:
-        """Clip and update; `norm` then holds the gradients' norm before `global_clipnorm`."""
+        """Update the parameters; `closure` computes the loss and the gradients again."""
+        iteration = self.iterations
+        self._clear_unused()
+        self.iterations = self.optimizer._iterations = iteration + 1
+        if not self._sums or self._accumulate(iteration):
+            try:
+                self._update(iteration, closure)
+            finally:
+                self._tick()  # what was derived from the values is stale, even if not all changed
+        if self._averages:
+            self._average(iteration // self._every)
+        if self._constrained:
+            for parameter in self._constrained:
+                parameter.value[...] = parameter.constraint(parameter.value)  # type: ignore[attr-defined]
+            self._tick()
+
+    def finalize(self) -> None:
+        """At the end of training: with `use_ema` the averages become the values."""
+        if self._averages:
+            self._overwrite()
+
+    def _update(self, iteration: int, closure: Callable[[], float] | None) -> None:
         optimizer = self.optimizer
-        for block in self.blocks:
-            block.clear_unused()
         self._clip()
-        self.count += 1
-        rate = optimizer.rate(self.count)
+        rate = optimizer.rate(iteration)
         if optimizer.weight_decay:
-            for block in self.blocks:
-                sweeps.scale(block.values, 1.0 - rate * optimizer.weight_decay)
-        for name, shape, value, grad, state in self._targets:
-            optimizer.update(value, grad, state, Step(self.count, rate, name, shape, closure))
-        for block in self.blocks:
-            block.clock.ticks += 1
+            for values in self._values_to_decay():
+                sweeps.scale(values, 1.0 - rate * optimizer.weight_decay)
+        count = iteration // self._every + 1
+        for target in self._targets:
+            target.load()
+            again = None if closure is None else partial(self._recompute, closure, target)
+            step = Step(count, rate, target.name, target.shape, again)
+            optimizer.update(target.value, target.grad, target.state, step)
+            target.store()
+
+    def _recompute(self, closure: Callable[[], float], target: Target) -> float:
+        """Compute loss and gradients where the optimizer has moved the values of `target`."""
+        target.store()
+        self._tick()
+        loss = closure()
+        self._clear_unused()
+        self._clip()
+        target.load()
+        return loss
+
+    def _accumulate(self, iteration: int) -> bool:
+        """Add the gradients to those before; return whether it is time to use their mean."""
+        if (iteration + 1) % self._every:
+            for segment, total in zip(self.segments, self._sums, strict=True):
+                total += segment.grads
+            self.discard_gradients()
+            return False
+        for segment, total in zip(self.segments, self._sums, strict=True):
+            segment.grads += total
+            segment.grads /= self._every
+            total[...] = 0
+        return True
 
     def _clip(self) -> None:
         optimizer = self.optimizer
         if optimizer.clipvalue is not None:
-            for block in self.blocks:
-                np.clip(block.grads, -optimizer.clipvalue, optimizer.clipvalue, out=block.grads)
-        if optimizer.clipnorm is not None:
-            for block in self.blocks:
-                for span in block.spans:
-                    _shrink([block.grads[span]], optimizer.clipnorm)
-        if optimizer.global_clipnorm is not None:
-            self.norm = _shrink([b.grads for b in self.blocks], optimizer.global_clipnorm)
+            for segment in self.segments:
+                np.clip(segment.grads, -optimizer.clipvalue, optimizer.clipvalue, out=segment.grads)
+        elif optimizer.clipnorm is not None:
+            for parameter in self.parameters:
+                grad: Any = parameter.grad
+                norm = math.sqrt(sweeps.sum_of_squares(grad))
+                if not norm <= optimizer.clipnorm:
+                    sweeps.scale(grad, optimizer.clipnorm / norm)
+        elif optimizer.global_clipnorm is not None:
+            self.norm = self.gradient_norm()
+            if not self.norm <= optimizer.global_clipnorm:
+                # As in Keras, one infinity spoils everything: the direction is lost.
+                known = math.isfinite(self.norm)
+                factor = optimizer.global_clipnorm / self.norm if known else math.nan
+                for segment in self.segments:
+                    sweeps.scale(segment.grads, factor)
+
+    def _values_to_decay(self) -> list[np.ndarray]:
+        wanted = self.optimizer._undecayed
+        if self._decayed_for is not wanted:
+            kept = [p for p in self.parameters if self.optimizer.decays(p)]
+            everything = len(kept) == len(self.parameters)
+            self._decayed = (
+                [a.values for a in self.segments] if everything else [p.value for p in kept]
+            )
+            self._decayed_for = wanted
+        return self._decayed
+
+    def _average(self, count: int) -> None:
+        """Move the averages towards the values; Keras does so after every application."""
+        optimizer = self.optimizer
+        for segment, average in zip(self.segments, self._averages, strict=True):
+            if count == 0:
+                average[...] = segment.values
+            else:
+                keep = (1.0 - optimizer.ema_momentum,)
+                sweeps.update("average", average, segment.values, (), keep)
+        every = optimizer.ema_overwrite_frequency
+        if every and (count + 1) % every == 0:
+            self._overwrite()
+
+    def _overwrite(self) -> None:
+        for segment, average in zip(self.segments, self._averages, strict=True):
+            segment.values[...] = average
+        self._tick()
+
+    def _clear_unused(self) -> None:
+        for segment in self.segments:
+            segment.clear_unused()
+
+    def _sum_of_squares(self) -> float:
+        return sum(sweeps.sum_of_squares(segment.grads) for segment in self.segments)
+
+    def _tick(self) -> None:
+        for block in self.blocks:
+            block.clock.ticks += 1
+
+    # State.
+
+    def get_state(self) -> dict[str, Any]:
+        """Return copies of all that `apply` depends on beside values and gradients.
+
+        Names are "iterations", "learning_rate" (unless it follows a schedule),
+        "state/<parameter>/<key>" for the optimizer's arrays, "average/<parameter>" and
+        "accumulator/<parameter>".
+        """
+        state: dict[str, Any] = {"iterations": self.iterations}
+        if not callable(self.optimizer._learning_rate):
+            state["learning_rate"] = self.optimizer.learning_rate
+        state.update((name, view.copy()) for name, view in self._arrays())
+        return state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `get_state` returned; all or nothing."""
+        restore(self.optimizer.name, dict(self._arrays()), state, SCALARS)
+        self.iterations = self.optimizer._iterations = int(state["iterations"])
+        if "learning_rate" in state and not callable(self.optimizer._learning_rate):
+            self.optimizer.learning_rate = float(state["learning_rate"])
+
+    def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield (name, view) for every array of the state."""
+        names = distinct_names(self.parameters)
+        for target in self._targets:
+            for parameter, key, view in target.parts():
+                yield f"state/{names[id(parameter)]}/{key}", view
+        for kind, vectors in (("average", self._averages), ("accumulator", self._sums)):
+            for segment, flat in zip(self.segments if vectors else (), vectors, strict=True):
+                for parameter, view in pieces(flat, _members(segment)):
+                    yield f"{kind}/{names[id(parameter)]}", view
 
 
-def _shrink(arrays: Sequence[np.ndarray], limit: float) -> float:
-    """Scale `arrays` so that their norm is at most `limit`; return the norm before."""
-    norm = math.sqrt(sum(sweeps.sum_of_squares(a) for a in arrays))
-    if norm > limit:
-        for array in arrays:
-            sweeps.scale(array, limit / norm)
-    return norm
+def _members(segment: Segment) -> list[tuple[Trainable, slice]]:
+    return list(zip(segment.parameters, segment.spans, strict=True))
+
+
+def _same(a: Sequence[Any], b: Sequence[Any]) -> bool:
+    return len(a) == len(b) and all(x is y for x, y in zip(a, b, strict=True))

@@ -71,5 +71,6 @@ double activation_slope(int kind, double x);
 void check_products(const fr_kernels *k);
 void check_cells(const fr_kernels *k);
 void check_sweeps(const fr_kernels *k);
+void check_updates(const fr_kernels *k);
 
 #endif

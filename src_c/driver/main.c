@@ -23,6 +23,7 @@ int main(int argc, char **argv) {
                 check_products(k);
                 check_cells(k);
                 check_sweeps(k);
+                check_updates(k);
             }
         }
         printf("%s: checked\n", *name);

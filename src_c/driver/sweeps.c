@@ -51,23 +51,6 @@ static void flat_cases(const fr_kernels *k, ptrdiff_t n) {
     check_finish();
 }
 
-static void adam_case(const fr_kernels *k, ptrdiff_t n) {
-    check_begin("%s f%d adam n=%td", k->target, 8 * k->itemsize, n);
-    const double rate = 0.03, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7;
-    array *param = check_random(k, "param", n), *grad = check_random(k, "grad", n);
-    array *m = check_random(k, "m", n), *v = check_random(k, "v", n);
-    param->tolerance = m->tolerance = v->tolerance = 8 * tolerance(k);
-    for (ptrdiff_t i = 0; i < n; i++) {
-        set(v, i, 0.01 + fabs(get(v, i)));
-        const double g = get(grad, i);
-        m->want[i] = get(m, i) + (g - get(m, i)) * (1 - beta1);
-        v->want[i] = get(v, i) + (g * g - get(v, i)) * (1 - beta2);
-        param->want[i] = get(param, i) - rate * m->want[i] / (sqrt(v->want[i]) + epsilon);
-    }
-    k->adam(n, param->data, grad->data, m->data, v->data, rate, beta1, beta2, epsilon);
-    check_finish();
-}
-
 static void softmax_case(const fr_kernels *k, ptrdiff_t n, double size, int with_p) {
     check_begin("%s f%d softmax n=%td size=%g p=%d", k->target, 8 * k->itemsize, n, size, with_p);
     array *x = check_random(k, "x", n), *p = check_blank(k, "p", with_p ? n : 0);
@@ -104,7 +87,6 @@ void check_sweeps(const fr_kernels *k) {
         map_case(k, 0, 2, n);
         map_case(k, 0, 3, n);
         flat_cases(k, n);
-        adam_case(k, n);
         if (n == 0) continue;
         softmax_case(k, n, 3, 1);
         softmax_case(k, n, 90, 1);
