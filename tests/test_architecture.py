@@ -20,7 +20,7 @@ ALLOWED = {
     "errors": NOTHING,
     "engine": {"errors"},
     "runtime": {"engine", "errors"},
-    "activations": {"engine", "errors"},
+    "activations": {"engine", "config", "errors"},
     "cells": {"errors"},
     "functional": {"cells", "engine", "errors", "activations"},
     "config": {"errors"},
@@ -51,16 +51,14 @@ ALLOWED = {
         "metrics",
         "optimizers",
         "callbacks",
-        "regularizers",
-        "initializers",
+        "activations",
         "saving",
-        "utils",
-        "functional",
-        "runtime",
         "config",
         "random",
         "errors",
     },
+    "backend": {"layers", "config"},
+    "preprocessing": {"utils"},
     "saving": {"errors"},
     # what `fastrnn demo`, `train` and `generate` are made of
     "text": {"errors"},
@@ -100,8 +98,9 @@ def resolve(importer, is_package, level, module, names):
     else:
         base = ()
     base += tuple(module.split(".")) if module else ()
-    # `from . import a, b` names modules; `from .a import b` may: both forms count
-    return [base, *((*base, name) for name in names)]
+    # `from . import a, b` may name modules, then the package itself is not meant
+    inside = [(*base, name) for name in names]
+    return inside if names and all(map(exists, inside)) else [base, *inside]
 
 
 CYTHON = re.compile(

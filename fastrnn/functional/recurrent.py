@@ -1,6 +1,7 @@
 """rnn, lstm, gru: arrays in, arrays out. All checks of the recurrent functions happen here."""
 
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..engine.core import current_threads
 from ..engine.ragged import Ragged
 from ..engine.weights import Weights
 from ..errors import ArgumentError, DTypeError, ShapeError
-from .checks import as_array, as_lengths, as_mask, check_shape, check_size, common_dtype
+from .checks import as_array, as_lengths, as_mask, check_shape, check_size, common_dtype, shape_of
 from .tape import Tape
 
 __all__ = ["Output", "Packed", "gru", "lstm", "pack", "rnn"]
@@ -54,6 +55,17 @@ class Packed:
         return f"Packed({w.cell.name}, I={I}, H={H}, {w.W.dtype})"
 
 
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _dtype_of(arrays):
+    """`common_dtype`, at once where all is as usual: float32, or None."""
+    for array in arrays:
+        if array is not None and not (type(array) is np.ndarray and array.dtype is _FLOAT32):
+            return common_dtype(arrays)
+    return _FLOAT32
+
+
 def _weights(cell, W, R, b, peephole, projection, dtype):
     """The engine's weights from arrays that a user passed."""
     who, G = cell.name, len(cell.gates)
@@ -63,8 +75,8 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
         )
     W, R = as_array(who, "W", W, dtype), as_array(who, "R", R, dtype)
     wide = f"{G}*H" if G > 1 else "H"
-    check_shape(who, "W", W, (None, None), f"(I, {wide})")
-    if W.shape[1] == 0 or W.shape[1] % G:
+    if W.ndim != 2 or W.shape[1] == 0 or W.shape[1] % G:
+        check_shape(who, "W", W, (None, None), f"(I, {wide})")
         raise ShapeError(
             f"{who}: W must have shape (I, {wide}), got {W.shape}\nhint: {G} gate blocks of H >= 1 columns"
         )
@@ -78,14 +90,16 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
             raise ShapeError(
                 f"{who}: projection must have shape (H, P >= 1), got {projection.shape}\nhint: P columns"
             )
-    check_shape(who, "R", R, (K, G * H), f"({state}, {wide}) = ({K}, {G * H})")
+    if R.shape != (K, G * H):  # told apart here, so that right calls make no text
+        check_shape(who, "R", R, (K, G * H), f"({state}, {wide}) = ({K}, {G * H})")
     if peephole is not None:
         peephole = as_array(who, "peephole", peephole, dtype)
         check_shape(who, "peephole", peephole, (3, H), f"(3, H) = (3, {H})")
     if b is not None:
         b = as_array(who, "b", b, dtype)
         shape = cell.bias_shape(H)
-        check_shape(who, "b", b, shape, f"({'2, ' if cell.two_biases else ''}{wide}) = {shape}")
+        if b.shape != shape:
+            check_shape(who, "b", b, shape, f"({'2, ' if cell.two_biases else ''}{wide}) = {shape}")
     return Weights(cell, W, R, b, peephole, projection)
 
 
@@ -169,7 +183,8 @@ class RecurrentTape(Tape):
         for name, array, shape in zip(names, dstate, shapes, strict=True):
             if array is not None:
                 array = as_array(self.who, f"dstate {name}", array, self.dtype)
-                check_shape(self.who, f"dstate {name}", array, shape, f"{shape}")
+                if array.shape != shape:
+                    check_shape(self.who, f"dstate {name}", array, shape, f"{shape}")
             arrays.append(array)
         return tuple(arrays)
 
@@ -179,10 +194,15 @@ class RecurrentTape(Tape):
         dh, dc = dstate if len(dstate) == 2 else (dstate[0], None)
         state = out.get("initial_state")
         H = weights.R.shape[1] // len(cell.gates)
-        sums = np.empty((len(cell.blocks), H), self.dtype) if "b" in out else None
-        # The engine writes these in one piece; added to what is there they need a place of their own.
-        fresh = [np.empty_like(a) for a in state] if state is not None else [None]
-        peephole = np.empty_like(out["peephole"]) if "peephole" in out else None
+        # The engine writes these in one piece; added to what is there they need a place of their own, and so do the
+        # sums of the bias where its blocks have another order.
+        sums, apart = None, accumulate or cell.blocks != cell.gates
+        if "b" in out:
+            blocks = (len(cell.blocks), H)
+            sums = np.empty(blocks, self.dtype) if apart else out["b"].reshape(blocks)
+        place = np.empty_like if accumulate else np.asarray
+        fresh = [place(a) for a in state] if state is not None else [None]
+        peephole = place(out["peephole"]) if "peephole" in out else None
         x = out.get("x")
         if job.ragged.tokens < math.prod(self.x_shape[:2]) and x is not None and not accumulate:
             x[...] = 0
@@ -202,12 +222,13 @@ class RecurrentTape(Tape):
             )  # fmt: skip
         finally:
             self.job = _Spent(job)
-        if sums is not None:
+        if sums is not None and apart:
             _scatter_bias(cell, sums, out["b"], accumulate)
-        for target, array in zip(state or (), fresh, strict=False):
-            _assign(target, array, accumulate)
-        if peephole is not None:
-            _assign(out["peephole"], peephole, accumulate)
+        if accumulate:
+            for target, array in zip(state or (), fresh, strict=False):
+                target += array
+            if peephole is not None:
+                out["peephole"] += peephole
 
 
 class _Spent:
@@ -217,22 +238,21 @@ class _Spent:
         self.ragged, self.weights, self.x, self.y = job.ragged, job.weights, None, None
 
 
-def _assign(target, array, accumulate):
-    if accumulate:
-        target += array
-    else:
-        target[...] = array
+@cache
+def _bias_order(cell):
+    """Per row of b the blocks of the gate buffer that its gates are."""
+    recurrent = cell.gates.replace("h", "q") if cell.two_biases else cell.gates
+    return [np.array([cell.blocks.index(name) for name in row]) for row in (cell.gates, recurrent)]
 
 
 def _scatter_bias(cell, sums, db, accumulate):
     """Column sums by block of the gate buffer -> the public order of b."""
-    by_name = dict(zip(cell.blocks, sums, strict=True))
-    rows = db if cell.two_biases else db[None]
-    H = sums.shape[1]
-    for row, blocks in zip(rows, (cell.x_blocks, cell.r_blocks), strict=False):
-        for name in blocks:
-            gate = cell.gates.index("h" if name == "q" else name)
-            _assign(row[gate * H : (gate + 1) * H], by_name[name], accumulate)
+    rows = db.reshape(-1, len(cell.gates), sums.shape[1])
+    for row, order in zip(rows, _bias_order(cell), strict=False):
+        if accumulate:
+            row += sums[order]
+        else:
+            row[...] = sums[order]
 
 
 def _kind(value):
@@ -253,7 +273,9 @@ def _initial_state(who, cell, state, B, widths, dtype):
     arrays = []
     for name, array, width in zip(names, state, widths, strict=False):
         array = as_array(who, f"initial_state {name}", array, dtype)
-        check_shape(who, f"initial_state {name}", array, (B, width), f"(B, H) = ({B}, {width})")
+        if array.shape != (B, width):
+            text = f"(B, H) = ({B}, {width})"
+            check_shape(who, f"initial_state {name}", array, (B, width), text)
         arrays.append(array)
     return tuple(arrays)
 
@@ -287,16 +309,20 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
                 f"{who}: W was packed for {weights.cell.name} ({weights.cell.step})\nhint: pack it anew"
             )
         dtype = weights.W.dtype
-        if dtype == np.float32 and common_dtype([x, recurrent_mask, *states]) == np.float64:
+        if dtype == np.float32 and _dtype_of([x, recurrent_mask, *states]) == np.float64:
             raise DTypeError(
                 f"{who}: W was packed in float32, but an input is float64\nhint: x.astype(np.float32)"
             )
     else:
-        dtype = common_dtype([x, W, R, b, peephole, projection, recurrent_mask, *states])
+        dtype = _dtype_of([x, W, R, b, peephole, projection, recurrent_mask, *states])
         weights = _weights(cell, W, R, b, peephole, projection, dtype)
     I, K, H = weights.W.shape[0], weights.R.shape[0], weights.R.shape[1] // len(cell.gates)
-    check_shape(who, "x", x, (None, None, I), f"(T, B, I={I})" if time_major else f"(B, T, I={I})")
-    B, T = np.shape(x)[:2] if not time_major else np.shape(x)[1::-1]
+    shape = shape_of(who, "x", x)
+    if len(shape) != 3 or shape[2] != I:
+        check_shape(
+            who, "x", x, (None, None, I), f"(T, B, I={I})" if time_major else f"(B, T, I={I})"
+        )
+    T, B = shape[:2] if time_major else shape[1::-1]
     check_size(who, B, T, max(I, len(cell.blocks) * H, K), dtype.itemsize)
     h_init, c_init = (*_initial_state(who, cell, initial_state, B, (K, H), dtype), None)[:2]
     if lengths is not None:
@@ -320,7 +346,7 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
     state = (state_h,) if state_c is None else (state_h, state_c)
     if not training:
         return Output(y, state, None)
-    y.flags.writeable = False  # the tape reads it
+    y.setflags(write=False)  # the tape reads it
     return Output(y, state, RecurrentTape(job, who, x.shape, initial_state is not None))
 
 

@@ -11,20 +11,70 @@ Example:
     [('lstm/kernel', (3, 32)), ('lstm/recurrent_kernel', (8, 32)), ('lstm/bias', (32,))]
 """
 
+from .activation import Activation
+from .additive_attention import AdditiveAttention
+from .attention import Attention
+from .batch_normalization import BatchNormalization
+from .bidirectional import Bidirectional
+from .concatenate import Concatenate
 from .dense import Dense
+from .dot import Dot
+from .dropout import Dropout
 from .embedding import Embedding
+from .flatten import Flatten
+from .gaussian_noise import GaussianNoise
+from .global_average_pooling1d import GlobalAveragePooling1D
+from .global_max_pooling1d import GlobalMaxPooling1D
+from .gru import GRU
+from .input import Input, InputLayer
 from .layer import Clock, Layer, Parameter
-from .recurrent import GRU, LSTM, SimpleRNN
+from .layer_normalization import LayerNormalization
+from .lstm import LSTM
+from .masking import Masking
+from .merge import Add, Average, Maximum, Minimum, Multiply, Subtract
+from .permute import Permute
+from .repeat_vector import RepeatVector
+from .reshape import Reshape
+from .simple_rnn import SimpleRNN
+from .spatial_dropout1d import SpatialDropout1D
 from .symbolic import Tensor
+from .time_distributed import TimeDistributed
 
 __all__ = [
     "GRU",
     "LSTM",
+    "Activation",
+    "Add",
+    "AdditiveAttention",
+    "Attention",
+    "Average",
+    "BatchNormalization",
+    "Bidirectional",
     "Clock",
+    "Concatenate",
     "Dense",
+    "Dot",
+    "Dropout",
     "Embedding",
+    "Flatten",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "Input",
+    "InputLayer",
     "Layer",
+    "LayerNormalization",
+    "Masking",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Parameter",
+    "Permute",
+    "RepeatVector",
+    "Reshape",
     "SimpleRNN",
+    "SpatialDropout1D",
+    "Subtract",
     "Tensor",
+    "TimeDistributed",
 ]

@@ -11,12 +11,12 @@ import numpy as np
 
 from .. import functional as F
 from .. import regularizers
-from ..config import Configured
+from ..config import Configured, floatx
 from ..errors import ArgumentError, ShapeError, TapeError
 from ..random import generator, new_key
 from .symbolic import Node, Shape, Tensor, is_symbolic
 
-__all__ = ["Clock", "Layer", "Parameter"]
+__all__ = ["Clock", "Layer", "Parameter", "as_shape"]
 
 # Marks the draws of dropout masks and noise apart from those of first weights.
 DRAWS = 1_000_000
@@ -170,7 +170,7 @@ class Layer(Configured):
         self.name = name or _automatic_name(type(self).__name__)
         # What parameters' names begin with; a wrapper puts its own path before it.
         self.path = self.name
-        self.dtype = np.dtype("float32" if dtype is None else dtype)
+        self.dtype = np.dtype(floatx() if dtype is None else dtype)
         if self.dtype not in (np.float32, np.float64):
             raise ArgumentError(
                 f"{self.name}: dtype must be float32 or float64, got {dtype!r}\n"
@@ -194,9 +194,9 @@ class Layer(Configured):
                 "hint: arguments are those of Keras"
             )
         if batch_input_shape is None and input_shape is not None:
-            batch_input_shape = (None, *_as_shape(self.name, input_shape))
+            batch_input_shape = (None, *as_shape(self.name, input_shape))
         self.batch_input_shape = (
-            None if batch_input_shape is None else _as_shape(self.name, batch_input_shape)
+            None if batch_input_shape is None else as_shape(self.name, batch_input_shape)
         )
         self.built = False
         self._own: list[Parameter] = []
@@ -204,6 +204,10 @@ class Layer(Configured):
         self._arguments: dict[str, Parameter] = {}
         self._tapes: list[Any] = []
         self._activities: list[Any] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what serves a step in progress."""
+        return {**self.__dict__, "_tapes": [], "_activities": []}
 
     # What subclasses write.
 
@@ -278,6 +282,10 @@ class Layer(Configured):
             dy = _add_lists(dy, self._activities.pop())
         return self.backward(dy, **options)
 
+    def run_masked(self, x: Any, mask: Any, training: bool, **options: Any) -> tuple[Any, Any]:
+        """Run the layer; return its output and the mask of that."""
+        return self.run(x, mask=mask, training=training, **options), self.compute_mask(x, mask)
+
     def _observe(self, y: Any) -> None:
         """Penalize the outputs, per batch row as Keras does; keep the gradient for backward."""
         gradients = []
@@ -348,9 +356,9 @@ class Layer(Configured):
 
     @property
     def weights(self) -> list[Parameter]:
-        """All parameters, those that training may change first, as in Keras."""
-        every = self.parameters
-        return [p for p in every if p.trainable] + [p for p in every if not p.trainable]
+        """All parameters in Keras's order: own ones that may be trained, own others, then those inside."""
+        own = sorted(self._own, key=lambda p: not p.trainable)
+        return [*own, *(p for layer in self.sublayers() for p in layer.weights)]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the values of `weights`."""
@@ -414,6 +422,11 @@ class Layer(Configured):
             )
         return size
 
+    def drop_tape(self) -> None:
+        """Forget the newest forward pass, which nobody will run backward."""
+        if self._tapes:
+            self._tapes.pop()
+
     def _need_built(self) -> None:
         if not self.built:
             raise ArgumentError(
@@ -473,6 +486,11 @@ class Layer(Configured):
         return into, accumulate
 
 
+def reset_names() -> None:
+    """Count automatic names anew: the next LSTM is called lstm again."""
+    _named.clear()
+
+
 def _automatic_name(cls: str) -> str:
     """Return Keras's automatic name: lstm, lstm_1, ...; simple_rnn, global_max_pooling1d."""
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", cls)
@@ -481,7 +499,8 @@ def _automatic_name(cls: str) -> str:
     return name if _named[name] == 1 else f"{name}_{_named[name] - 1}"
 
 
-def _as_shape(who: str, shape: Any) -> Shape:
+def as_shape(who: str, shape: Any) -> Shape:
+    """Return a shape that a user wrote, as a tuple of integers and None."""
     if isinstance(shape, (int, np.integer)):
         shape = (shape,)
     if isinstance(shape, str) or not isinstance(shape, Iterable):

@@ -1,266 +1,258 @@
-"""SimpleRNN, LSTM and GRU: Keras's names, shapes and defaults over `fastrnn.functional`."""
+"""What SimpleRNN, LSTM and GRU share: Keras's names, shapes and defaults over `fastrnn.functional`."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import cells, initializers
 from .. import functional as F
-from ..cells import Cell
-from ..errors import ArgumentError
-from .layer import Layer
+from ..errors import ArgumentError, ShapeError
+from ..functional.tape import fill
+from .recurrent_base import RecurrentBase
+from .sequences import hold, pad, release, valid_steps
+from .stateful import States
 
-__all__ = ["GRU", "LSTM", "SimpleRNN"]
+__all__ = ["Recurrent"]
 
 
-class Recurrent(Layer):
+class _Pass(NamedTuple):
+    """What backward needs of a training forward."""
+
+    tape: Any
+    # The tape of F.hold, or which rows have a last output, (B, 1), or None.
+    output: Any
+    # The mask of the input's dropout, or None.
+    dropped: Any
+    # Whether the initial state came among the inputs, [x, h, ...].
+    listed: bool
+
+
+class Recurrent(RecurrentBase):
     """A recurrent layer: x (B, T, I) to y (B, T, H), or to the last output (B, H).
 
     Subclasses name the cell, its gates and the functional call. Arguments they share, with Keras's
-    defaults: `units`, H; `activation`; `use_bias`; `kernel_initializer`, `recurrent_initializer`,
-    `bias_initializer`; `return_sequences`, y at every step instead of the last; `return_state`,
-    append the final state to the output; `go_backwards`, run from the last step to the first and
-    return y in that order. One more than Keras: `time_major`, sequences are (T, B, I) and (T, B,
-    H).
+    defaults: `units`, H; `activation`; `use_bias`; `kernel_`, `recurrent_` and `bias_`
+    `initializer`, `regularizer` and `constraint`; `activity_regularizer`; `dropout` and
+    `recurrent_dropout`, the share of x and of h[t-1] that training zeroes, one mask per sequence
+    (Gal and Ghahramani 2016); `return_sequences`, y at every step instead of the last;
+    `return_state`, append the final state to the output; `go_backwards`, run from the last step to
+    the first and return y in that order; `stateful`, start from the state that the last call ended
+    with; `zero_output_for_mask`, see below; `seed`. `unroll`, `use_cudnn` and `implementation` are
+    taken and change nothing. One more than Keras: `time_major`, sequences are (T, B, I) and
+    (T, B, H).
+
+    A call takes `initial_state`, a list like the states that are returned, which may also come
+    among the inputs, [x, h, ...]; and `mask`, (B, T) bool, or `lengths`, (B,), the valid steps of
+    each row, or x as a list of arrays (T[i], I). A masked step carries the state through, whatever
+    x holds there; y repeats the output before it, or is zero with `zero_output_for_mask`, and is
+    zero before the first valid step.
     """
 
-    function: ClassVar[str]  # of fastrnn.functional
-    cell: Cell
+    supports_masking = True
 
-    def __init__(
-        self,
-        units: int,
-        *,
-        activation: str = "tanh",
-        use_bias: bool = True,
-        kernel_initializer: str | initializers.Initializer = "glorot_uniform",
-        recurrent_initializer: str | initializers.Initializer = "orthogonal",
-        bias_initializer: str | initializers.Initializer = "zeros",
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        time_major: bool = False,
-        **options: Any,
-    ) -> None:
-        super().__init__(**options)
-        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
-            raise ArgumentError(
-                f"{type(self).__name__}: units must be an integer of at least 1, got {units!r}\n"
-                "hint: units is the size of the hidden state"
-            )
-        self.units = int(units)
-        self.activation = activation
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.recurrent_initializer = initializers.get(recurrent_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.return_sequences = return_sequences
-        self.return_state = return_state
-        self.go_backwards = go_backwards
-        self.time_major = time_major
-        # (versions of the parameters, their packed copy): one assignment, so that threads may share
-        # the layer.
-        self._pack: tuple[tuple[int, ...], Any] | None = None
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make kernel (I, G*H), recurrent_kernel (H, G*H) and bias for inputs (B, T, I)."""
-        width = len(self.cell.gates) * self.units
-        inputs = self._last(input_shape)
-        self.kernel = self.add_parameter("W", "kernel", (inputs, width), self.kernel_initializer)
-        self.recurrent_kernel = self.add_parameter(
-            "R", "recurrent_kernel", (self.units, width), self.recurrent_initializer
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_parameter(
-                "b", "bias", self.cell.bias_shape(self.units), self._bias_values
-            )
-        self.built = True
-
-    def _bias_values(self, shape: tuple[int, ...], dtype: Any, *, generator: Any) -> np.ndarray:
-        return self.bias_initializer(shape, dtype, generator=generator)
-
-    def _options(self) -> dict[str, Any]:
-        """Return the cell's own keywords of the functional call."""
-        return {"activation": self.activation}
-
-    def _weights(self, training: bool) -> tuple[Any, ...]:
-        """Return (W, R, b), or for inference the packed copy of the current weights."""
-        arrays = tuple(p.value for p in self.parameters)
-        if training:
-            return arrays
-        versions = tuple(p.version for p in self.parameters)
-        cached = self._pack
-        if cached is None or cached[0] != versions:
-            cached = self._pack = (versions, F.pack(self.function, *arrays, **self._pack_options()))
-        return (cached[1],)
-
-    def _pack_options(self) -> dict[str, Any]:
-        return {}
+    def __call__(self, x: Any, initial_state: Any = None, **options: Any) -> Any:
+        """Build the layer if it is new, then run it, or extend the graph of a model."""
+        return super().__call__(x, initial_state=initial_state, **options)
 
     def forward(
         self,
         x: Any,
         *,
-        initial_state: tuple[Any, ...] | None = None,
+        initial_state: Any = None,
         lengths: Any = None,
         mask: Any = None,
         training: bool = False,
     ) -> Any:
-        """Return y, and after it the final state if the layer was made with `return_state`."""
+        """Return y, or with `return_state` the list of y and the final states."""
         self._need_built()
+        listed = False
+        if not isinstance(x, np.ndarray):
+            x, initial_state, lengths, listed = self._unpack(x, initial_state, lengths)
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0] if mask else None
+        if x.dtype is not self.dtype:
+            x = self._cast(x)
+        shape = x.shape
+        if len(shape) != 3 or shape[2] != self._inputs:
+            raise self._wrong_input(shape, f"I={self._inputs}")
+        T, B = shape[:2] if self.time_major else shape[1::-1]
+        if mask is not None or lengths is not None:
+            mask = valid_steps(self.name, B, T, mask, lengths)
+        initial_state = self._start(initial_state, B)
+        dropped = recurrent = None
+        if training and (self.dropout or self.recurrent_dropout):
+            dropped, recurrent = self._draw(B)
+            x = x if dropped is None else x * dropped
         out = getattr(F, self.function)(
-            self._cast(x),
-            *self._weights(training),
+            x,
+            **self._weights(training),
             initial_state=initial_state,
-            lengths=lengths,
             mask=mask,
             reverse=self.go_backwards,
             training=training,
             time_major=self.time_major,
+            recurrent_mask=recurrent,
             **self._options(),
         )
+        y, undo = self._output(out, mask, training)
         if training:
-            self._tapes.append(out.tape)
-        y = self._in_order(out.y) if self.return_sequences else out.state[0]
-        return (y, *out.state) if self.return_state else y
+            self._tapes.append(_Pass(out.tape, undo, dropped, listed))
+        self._keep(out.state)
+        return [y, *out.state] if self.return_state else y
 
-    def backward(
-        self, dy: Any = None, dstate: Any = None, *, inputs: bool = True, states: bool = False
-    ) -> Any:
-        """Return dx, or None; with `states` the pair (dx, gradient of the initial state).
+    def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
+        """Return x as one array, initial state, lengths, and whether the state was in x."""
+        if isinstance(x, (list, tuple)) and len(x) and isinstance(x[0], np.ndarray):
+            if x[0].ndim == 2:
+                x, lengths = pad(self.name, x, self.dtype, self.time_major)
+                return x, initial_state, lengths, False
+            return x[0], x[1:] or initial_state, lengths, len(x) > 1
+        return self._cast(x), initial_state, lengths, False
 
-        `dy` is the gradient at y, `dstate` that at the final state; both may be None.
-        """
-        if dy is not None and self.return_sequences:
-            dy = self._in_order(dy)
-        elif dy is not None:
-            dy, dstate = None, self._with_last(dy, dstate)
-        wanted = (("x",) if inputs else ()) + (("initial_state",) if states else ())
-        g = self._backward(dy, dstate, wanted=wanted)
-        if g is None:
-            return None
-        return (g.x, g.initial_state) if states else g.x
+    def _output(self, out: Any, mask: Any, training: bool) -> tuple[np.ndarray, Any]:
+        """Return y as Keras has it, and what leads its gradient back to the engine's."""
+        if self.return_sequences:
+            y = self._in_order(out.y)
+            if mask is None or self.zero_output_for_mask:
+                return y, None
+            order = mask[:, ::-1] if self.go_backwards else mask
+            return hold(y, order, self.time_major, training)
+        h = out.state[0]
+        if mask is not None:
+            last = mask[:, 0 if self.go_backwards else -1]
+            ends = last if self.zero_output_for_mask else mask.any(axis=1)
+            if not ends.all():
+                ends = ends[:, None]
+                return np.where(ends, h, h.dtype.type(0)), ends
+        return (h.copy() if self.return_state else h), None
 
     def _in_order(self, y: np.ndarray) -> np.ndarray:
+        """Return `y` from time order to that of processing, or back."""
         if not self.go_backwards:
             return y
         return y[::-1] if self.time_major else y[:, ::-1]
 
-    def _with_last(self, dy: np.ndarray, dstate: Any) -> tuple[Any, ...]:
-        """Return `dstate` with `dy`, the gradient at the last output, added to its h."""
+    def _draw(self, rows: int) -> tuple[Any, Any]:
+        """Return the masks that multiply x and h: 1 / (1 - rate) where kept, else 0."""
+        random = self.random()
+        masks: list[Any] = []
+        for rate, width in (
+            (self.dropout, self._inputs),
+            (self.recurrent_dropout, self.state_size[0]),
+        ):
+            if rate:
+                kept = random.random((rows, width), dtype=np.float32) >= rate
+                masks.append(np.where(kept, self.dtype.type(1 / (1 - rate)), self.dtype.type(0)))
+            else:
+                masks.append(None)
+        x, h = masks
+        return (x if x is None or self.time_major else x[:, None]), h
+
+    # Backward.
+
+    def backward(
+        self, dy: Any = None, dstate: Any = None, *, inputs: bool = True, states: bool = False
+    ) -> Any:
+        """Return dx, or None; for inputs [x, h, ...] the list of their gradients.
+
+        `dy` is the gradient at y, `dstate` that at the final state; both may be None, and with
+        `return_state` `dy` may be the list of them all. With `states` the pair (dx, gradient of the
+        initial state) comes back.
+        """
+        done = self._pop_tape()
+        if self.return_state and isinstance(dy, (list, tuple)):
+            dy, *rest = dy
+            dstate = None if all(d is None for d in rest) else tuple(rest)
+        if dy is not None:
+            dy, dstate = self._to_engine(dy, dstate, done.output)
+        wanted = (("x",) if inputs else ()) + (
+            ("initial_state",) if states or (inputs and done.listed) else ()
+        )
+        g = self._gradients(done.tape, dy, dstate, wanted)
+        if not wanted:
+            return None
+        dx = g.get("x")
+        if dx is not None and done.dropped is not None:
+            dx *= done.dropped
+        if states:
+            return dx, tuple(g["initial_state"])
+        return [dx, *g["initial_state"]] if done.listed else dx
+
+    def _to_engine(self, dy: Any, dstate: Any, undo: Any) -> tuple[Any, Any]:
+        """Return the gradients at the engine's y and final state, given those at the layer's."""
+        if self.return_sequences:
+            if undo is not None:
+                dy = release(undo, dy, self.time_major)
+            return self._in_order(dy), dstate
+        if undo is not None:
+            dy = np.where(undo, dy, 0)
         if dstate is None:
-            return (dy, *[None] * (len(self.cell.states) - 1))
+            return None, (dy, *[None] * (len(self.cell.states) - 1))
         first, *rest = dstate
-        return (dy if first is None else first + dy, *rest)
+        return None, (dy if first is None else first + dy, *rest)
 
+    def _gradients(
+        self, tape: Any, dy: Any, dstate: Any, wanted: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """Run `tape` backward: parameters' gradients into `grad`; return those of `wanted`."""
+        into, accumulate = self._gradient_arrays()
+        if not into and not wanted:
+            return {}
+        made = self._room(tape.shapes(), wanted) if wanted else {}
+        new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
+        fill(tape, dy, dstate, {**made, **new})
+        for argument, array in into.items():
+            if accumulate:
+                array += new[argument]
+            # Only now: a backward pass that fails leaves no gradients.
+            parameter = self._arguments[argument]
+            parameter.grad_version = parameter.clock.ticks
+        return made
 
-class SimpleRNN(Recurrent):
-    """h[t] = activation(x[t] kernel + h[t-1] recurrent_kernel + bias) (Elman 1990).
-
-    kernel (I, H), recurrent_kernel (H, H), bias (H,). Arguments: see `Recurrent`.
-
-    Example:
-        >>> import numpy as np
-        >>> from fastrnn.layers import SimpleRNN
-        >>> SimpleRNN(4, seed=0)(np.ones((2, 5, 3))).shape
-        (2, 4)
-    """
-
-    function = "rnn"
-    cell = cells.RNN
-
-
-class LSTM(Recurrent):
-    """Long short-term memory with a forget gate (Gers, Schmidhuber and Cummins 2000), no peepholes.
-
-        i, f, o = recurrent_activation(x[t] kernel + h[t-1] recurrent_kernel + bias), each its block
-        g = activation(...), the candidate, block c
-        c[t] = f * c[t-1] + i * g
-        h[t] = o * activation(c[t])
-
-    kernel (I, 4H), recurrent_kernel (H, 4H), bias (4H,), blocks in the order i f c o. Arguments:
-    see `Recurrent`; `recurrent_activation`; `unit_forget_bias` starts the forget gate's bias at 1
-    (Jozefowicz et al. 2015).
-
-    Example:
-        >>> import numpy as np
-        >>> from fastrnn.layers import LSTM
-        >>> layer = LSTM(4, return_sequences=True, return_state=True, seed=0)
-        >>> y, h, c = layer(np.ones((2, 5, 3)))
-        >>> y.shape, bool((y[:, -1] == h).all()), layer.bias.value.reshape(4, 4)[1].tolist()
-        ((2, 5, 4), True, [1.0, 1.0, 1.0, 1.0])
-    """
-
-    function = "lstm"
-    cell = cells.LSTM
-
-    def __init__(
-        self,
-        units: int,
-        *,
-        recurrent_activation: str = "sigmoid",
-        unit_forget_bias: bool = True,
-        **options: Any,
-    ) -> None:
-        super().__init__(units, **options)
-        self.recurrent_activation = recurrent_activation
-        self.unit_forget_bias = unit_forget_bias
-
-    def _bias_values(self, shape: tuple[int, ...], dtype: Any, *, generator: Any) -> np.ndarray:
-        values = super()._bias_values(shape, dtype, generator=generator)
-        if self.unit_forget_bias:
-            values.reshape(len(self.cell.gates), -1)[self.cell.gates.index("f")] = 1.0
-        return values
-
-    def _options(self) -> dict[str, Any]:
-        return {"activation": self.activation, "recurrent_activation": self.recurrent_activation}
-
-
-class GRU(Recurrent):
-    """Gated recurrent unit (Cho et al. 2014); by default the variant of cuDNN.
-
-        z, r = recurrent_activation(x[t] kernel + h[t-1] recurrent_kernel + bias), each its block
-        q = h[t-1] recurrent_kernel + recurrent_bias, block h, with `reset_after`
-        g = activation(x[t] kernel + bias + r * q), block h
-        g = activation(x[t] kernel + bias + (r * h[t-1]) recurrent_kernel), block h, without it
-        h[t] = z * h[t-1] + (1 - z) * g
-
-    kernel (I, 3H), recurrent_kernel (H, 3H), blocks in the order z r h; bias (2, 3H), input then
-    recurrent, with `reset_after`, else (3H,). Arguments: see `Recurrent`; `recurrent_activation`;
-    `reset_after`.
-
-    Example:
-        >>> import numpy as np
-        >>> from fastrnn.layers import GRU
-        >>> layer = GRU(4, seed=0)
-        >>> layer(np.ones((2, 5, 3))).shape, layer.bias.shape
-        ((2, 4), (2, 12))
-    """
-
-    function = "gru"
-
-    def __init__(
-        self,
-        units: int,
-        *,
-        recurrent_activation: str = "sigmoid",
-        reset_after: bool = True,
-        **options: Any,
-    ) -> None:
-        super().__init__(units, **options)
-        self.recurrent_activation = recurrent_activation
-        self.reset_after = reset_after
-        self.cell = cells.GRU if reset_after else cells.GRU_RESET_BEFORE
-
-    def _options(self) -> dict[str, Any]:
+    def _room(self, shapes: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+        """Return new arrays for the gradients of `wanted`; a list of them for the initial state."""
+        if "initial_state" in wanted and "initial_state" not in shapes:
+            raise ArgumentError(
+                f"{self.name}: states=True needs a forward with an initial state, got one without\n"
+                "hint: pass initial_state to the call"
+            )
         return {
-            "activation": self.activation,
-            "recurrent_activation": self.recurrent_activation,
-            "reset_after": self.reset_after,
+            name: [np.empty(s, self.dtype) for s in shapes[name]]
+            if name == "initial_state"
+            else np.empty(shapes[name], self.dtype)
+            for name in wanted
         }
 
-    def _pack_options(self) -> dict[str, Any]:
-        return {"reset_after": self.reset_after}
+    # Step by step.
+
+    @property
+    def streamable(self) -> bool:
+        """Whether an output needs no later input, so that `step` gives what a whole call gives."""
+        return not self.go_backwards
+
+    def step(
+        self, x: Any, state: States, mask: Any = None, held: Any = None
+    ) -> tuple[np.ndarray, States]:
+        """Return y (B, H) of one step and the state after it: x (B, I), mask (B,) bool, inference.
+
+        The same bits as a call on the whole sequence, whose y at a masked step is `held`, the
+        output before it, here by default h of `state`; that is right from `zero_state` on. After
+        another initial state `held` is zero before the first valid step. Changes nothing in the
+        layer.
+        """
+        x = self._cast(x)
+        if x.ndim != 2 or x.shape[1] != self._inputs:
+            raise ShapeError(
+                f"{self.name}: x must have shape (B, I={self._inputs}), got {x.shape}\n"
+                "hint: step takes one time step of each sequence"
+            )
+        mask = None if mask is None else np.asarray(mask)[:, None]
+        out = getattr(F, self.function)(
+            x[:, None], **self._weights(False), initial_state=state, mask=mask, **self._options()
+        )
+        y = out.y[:, 0]
+        if mask is not None and not self.zero_output_for_mask:
+            y = np.where(mask, y, state[0] if held is None else held)
+        return y, out.state

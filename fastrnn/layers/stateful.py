@@ -1,0 +1,106 @@
+"""Layers whose state may be kept from call to call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from .layer import Layer
+
+__all__ = ["Stateful", "States"]
+
+States = tuple[np.ndarray, ...]
+
+
+class Stateful(Layer):
+    """A layer with a state, a tuple of arrays with one row per sequence.
+
+    A subclass says how wide they are. With the attribute `stateful`, or `carry`, which truncated
+    back-propagation through time sets for a while, a call starts where the last one ended. `carry`
+    starts anew where the batch size changes, `stateful` refuses.
+    """
+
+    def __init__(self, *, stateful: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.stateful = stateful
+        self.carry = False
+        self.states: list[np.ndarray] | None = None
+        # Whether the states are as after a reset, so that another batch size may follow.
+        self._fresh = True
+
+    @property
+    def state_size(self) -> tuple[int, ...]:
+        """The width of each array of the state, the output's first."""
+        raise NotImplementedError
+
+    def zero_state(self, rows: int) -> States:
+        """Return the state before the first step, for B = `rows`."""
+        return tuple(np.zeros((rows, width), self.dtype) for width in self.state_size)
+
+    def reset_state(self, rows: Any = None, states: Any = None) -> None:
+        """Set the kept state to zero, or to `states`; with `rows`, integers, only those rows."""
+        if states is not None:
+            states = self._as_states(states)
+        if rows is None:
+            self._fresh = states is None
+            if states is not None:
+                rows = np.arange(len(states[0]))
+                self.states = list(self._written(self.zero_state(len(rows)), rows, states))
+            elif self.states is not None:
+                self.states = list(self.zero_state(len(self.states[0])))
+        elif self.states is not None:
+            kept = tuple(s.copy() for s in self.states)
+            self.states = list(self._written(kept, np.asarray(rows).reshape(-1), states))
+        elif states is not None:
+            raise ArgumentError(
+                f"{self.name}: reset_state must have a state to change rows of, got none yet\n"
+                "hint: without rows, states replaces the whole state"
+            )
+
+    def reset_states(self) -> None:
+        """Set the kept state to zero: the older name of `reset_state`."""
+        self.reset_state()
+
+    def _written(self, kept: States, rows: np.ndarray, states: States | None) -> States:
+        """Return `kept` with `states`, or zero, written into some rows."""
+        B = len(kept[0])
+        if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= B):
+            raise ArgumentError(
+                f"{self.name}: rows must be integers in 0..{B - 1}, got {rows.tolist()}\n"
+                "hint: they number the sequences of the batch"
+            )
+        shapes = [(len(rows), width) for width in self.state_size]
+        if states is not None and [s.shape for s in states] != shapes:
+            raise ShapeError(
+                f"{self.name}: states must have shapes {shapes}, got {[s.shape for s in states]}\n"
+                "hint: the arrays of a state have one row per sequence"
+            )
+        for i, array in enumerate(kept):
+            array[rows.astype(np.intp)] = 0 if states is None else states[i]
+        return kept
+
+    def _as_states(self, states: Any) -> States:
+        several = isinstance(states, (list, tuple))
+        return tuple(self._cast(s) for s in (states if several else [states]))
+
+    def _start(self, states: Any, rows: int) -> States | None:
+        """Return the state that a call begins with: the one given or kept, None for zeros."""
+        if states is not None:
+            return self._as_states(states)
+        if self.states is None or not (self.stateful or self.carry):
+            return None
+        if len(self.states[0]) == rows:
+            return tuple(self.states)
+        if self._fresh or self.carry:
+            return None
+        raise ShapeError(
+            f"{self.name}: a stateful layer must get B={len(self.states[0])} rows as before, got "
+            f"{rows}\nhint: keep the batch size, or call reset_state() first"
+        )
+
+    def _keep(self, states: States) -> None:
+        """Note the state after a call, if it is to be kept."""
+        if self.stateful or self.carry:
+            self.states, self._fresh = [s.copy() for s in states], False
