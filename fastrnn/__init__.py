@@ -1,11 +1,14 @@
 """fastrnn: recurrent networks on CPUs. NumPy arrays in, NumPy arrays out.
 
 >>> import numpy as np
->>> from fastrnn import functional as F
->>> x, W, R = np.ones((2, 5, 3)), np.ones((3, 4 * 8)), np.ones((8, 4 * 8))
->>> F.lstm(x, W, R).y.shape
-(2, 5, 8)
+>>> import fastrnn
+>>> model = fastrnn.Sequential([fastrnn.layers.LSTM(8, input_shape=(5, 3)), fastrnn.layers.Dense(1)])
+>>> model.predict(np.ones((2, 5, 3)), verbose=0).shape
+(2, 1)
 """
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -23,12 +26,47 @@ except ImportError as error:
 from .runtime import get_num_threads, set_num_threads, show_versions, threads
 
 __all__ = [
+    "Input",
+    "Model",
+    "Sequential",
     "__version__",
+    "activations",
+    "backend",
+    "callbacks",
+    "config",
+    "constraints",
     "errors",
     "functional",
     "get_num_threads",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "preprocessing",
+    "random",
+    "regularizers",
     "runtime",
+    "saving",
+    "schedules",
     "set_num_threads",
     "show_versions",
     "threads",
+    "utils",
 ]
+
+# Public names that live in a module; like the modules they are imported when first asked for.
+_HOMES = {"Input": "layers", "Model": "models", "Sequential": "models"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    if name in __all__:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

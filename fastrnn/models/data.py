@@ -1,0 +1,312 @@
+"""Batches from what users pass: arrays, lists of arrays, frames, dicts, generators, datasets."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..random import generator
+
+__all__ = ["Arrays", "Batch", "Batches", "Ragged", "as_column", "source"]
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch: the raw x, y and sample weights, in the forms that the user gave."""
+
+    x: Any
+    y: Any
+    weight: Any
+
+
+class Ragged:
+    """Arrays of different length, batched as one padded array and a mask.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastrnn.models.data import Ragged
+        >>> padded, mask = Ragged([np.ones((2, 1)), np.ones((3, 1))]).padded()
+        >>> padded.shape, mask.tolist()
+        ((2, 3, 1), [[True, True, False], [True, True, True]])
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray]) -> None:
+        self.rows = list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Ragged:
+        chosen = self.rows[index] if isinstance(index, slice) else [self.rows[i] for i in index]
+        return Ragged(chosen)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """The number of steps of each row."""
+        return np.fromiter((len(row) for row in self.rows), np.int64, len(self.rows))
+
+    def padded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows as one array, zero beyond each row's end, and the mask (B, T)."""
+        lengths = self.lengths
+        longest = int(lengths.max(initial=0))
+        first = self.rows[0]
+        out = np.zeros((len(self.rows), longest, *first.shape[1:]), first.dtype)
+        for row, into in zip(self.rows, out, strict=True):
+            into[: len(row)] = row
+        return out, np.arange(longest) < lengths[:, None]
+
+
+def as_column(who: str, what: str, value: Any) -> Any:
+    """Return one array of samples, or a `Ragged` for a list of arrays of different length."""
+    if isinstance(value, (np.ndarray, Ragged)):
+        return value
+    if hasattr(value, "to_numpy"):  # a pandas or polars frame or series
+        return value.to_numpy()
+    if isinstance(value, (list, tuple)) and value and _is_ragged(value):
+        rows = [np.asarray(row) for row in value]
+        shapes = {row.shape[1:] for row in rows}
+        if len(shapes) > 1:
+            raise ShapeError(
+                f"{who}: the arrays of {what} may differ in their first axis only, got shapes "
+                f"{rows[0].shape} and {next(r.shape for r in rows if r.shape[1:] != rows[0].shape[1:])}\n"
+                "hint: a list of sequences holds one (T, I) array per sample"
+            )
+        dtype = np.result_type(*rows)
+        return Ragged([row.astype(dtype, copy=False) for row in rows])
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"{who}: {what} must be an array, got {type(value).__name__}: {error}\n"
+            "hint: NumPy arrays, lists of arrays and pandas frames are understood"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise ArgumentError(
+            f"{who}: {what} must hold numbers, got {array.dtype}\n"
+            "hint: turn words or labels into integers first"
+        )
+    return array
+
+
+def _is_ragged(rows: Sequence[Any]) -> bool:
+    lengths = set()
+    for row in rows:
+        if not isinstance(row, (np.ndarray, list, tuple)):
+            return False
+        lengths.add(len(row) if np.ndim(row) or isinstance(row, (list, tuple)) else -1)
+    return len(lengths) > 1
+
+
+def _map(form: Any, function: Any, several: bool) -> Any:
+    """Apply `function` to the leaves of x, y or weights: a dict's or, with several, a list's."""
+    if form is None:
+        return None
+    if isinstance(form, Mapping):
+        return {key: function(value) for key, value in form.items()}
+    if several and isinstance(form, (list, tuple)):
+        return [None if value is None else function(value) for value in form]
+    return function(form)
+
+
+def _leaves(form: Any, several: bool) -> list[Any]:
+    if isinstance(form, Mapping):
+        return list(form.values())
+    if several and isinstance(form, (list, tuple)):
+        return [one for one in form if one is not None]
+    return [] if form is None else [form]
+
+
+def _count(column: Any) -> int:
+    return len(column) if isinstance(column, Ragged) or np.ndim(column) else -1
+
+
+class Batches:
+    """A source of batches; iterating over `epoch(k)` gives those of epoch k."""
+
+    size: int | None  # how many there are, None if unknown
+    samples: int | None = None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the batches of one epoch."""
+        raise NotImplementedError
+
+
+class Arrays(Batches):
+    """Batches cut from arrays; shuffled by a permutation keyed by seed and epoch.
+
+    `counts` says how many inputs and outputs the model has: a list stands for several arrays only
+    where there are several of them.
+    """
+
+    def __init__(
+        self,
+        who: str,
+        x: Any,
+        y: Any,
+        weight: Any,
+        counts: tuple[int, int],
+        batch_size: int | None = None,
+        *,
+        shuffle: Any = False,
+        key: tuple[int, ...] = (0,),
+        steps: int | None = None,
+    ) -> None:
+        self._several = (counts[0] > 1, counts[1] > 1, counts[1] > 1)
+        self._forms = [
+            _map(form, lambda value, what=what: as_column(who, what, value), several)
+            for form, what, several in zip(
+                (x, y, weight), ("x", "y", "sample_weight"), self._several, strict=True
+            )
+        ]
+        columns = [
+            leaf
+            for form, s in zip(self._forms, self._several, strict=True)
+            for leaf in _leaves(form, s)
+        ]
+        sizes = [_count(column) for column in columns]
+        if len(set(sizes)) != 1 or sizes[0] < 0:
+            raise ShapeError(
+                f"{who}: x, y and sample_weight must have the same number of samples, got "
+                f"{', '.join(str(n) for n in sizes)}\nhint: the first axis counts samples"
+            )
+        self.samples = sizes[0]
+        self.batch_size = 32 if batch_size is None else batch_size
+        if (
+            isinstance(self.batch_size, bool)
+            or not isinstance(self.batch_size, (int, np.integer))
+            or self.batch_size < 1
+        ):
+            raise ArgumentError(
+                f"{who}: batch_size must be an integer of at least 1, got {batch_size!r}\n"
+                "hint: 32 is the default"
+            )
+        self.size = -(-self.samples // self.batch_size)
+        if steps is not None:
+            self.size = min(self.size, steps)
+        self._steps = steps
+        self._shuffle = shuffle
+        self._key = key
+
+    def part(self, start: int, stop: int) -> tuple[Any, Any, Any]:
+        """Return x, y and weights of samples start..stop-1."""
+        x, y, weight = (
+            _map(form, lambda column: column[start:stop], several)
+            for form, several in zip(self._forms, self._several, strict=True)
+        )
+        return x, y, weight
+
+    def cut(self, stop: int) -> Arrays:
+        """Return the same source without the samples from `stop` on."""
+        less = copy.copy(self)
+        less._forms = list(self.part(0, stop))
+        less.samples = stop
+        less.size = -(-stop // self.batch_size)
+        if self._steps is not None:
+            less.size = min(less.size, self._steps)
+        return less
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the batches of one epoch."""
+        order = None
+        n, size = self.samples or 0, self.batch_size
+        starts = range(0, n, size)
+        if self._shuffle == "batch":
+            shuffled = generator(*self._key, number).permutation(len(starts))
+            starts = [int(i) * size for i in shuffled]  # type: ignore[assignment]
+        elif self._shuffle:
+            order = generator(*self._key, number).permutation(n)
+        for start in islice(starts, self.size):
+            chosen: Any = slice(start, start + size)
+            if order is not None:
+                chosen = order[chosen]
+            x, y, weight = (
+                _map(form, lambda column, chosen=chosen: column[chosen], several)
+                for form, several in zip(self._forms, self._several, strict=True)
+            )
+            yield Batch(x, y, weight)
+
+
+class Stream(Batches):
+    """Batches from a generator, an iterator or a dataset with `__len__` and `__getitem__`."""
+
+    def __init__(self, who: str, data: Any, steps: int | None) -> None:
+        self._who = who
+        self._data = data
+        self._again = not isinstance(data, Iterator)
+        self._running: Iterator[Any] | None = None if self._again else data
+        length = len(data) if hasattr(data, "__len__") else None
+        self.size = steps if steps is not None else length
+        self._steps = steps
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the next batches; a source that can start anew does so at each epoch."""
+        if self._again and self._steps is None:
+            batches = self._start()
+        else:
+            if self._running is None:
+                self._running = self._start()
+            batches = self._running if self._steps is None else islice(self._resumed(), self._steps)
+        for item in batches:
+            yield self._batch(item)
+        if self._again and hasattr(self._data, "on_epoch_end"):
+            self._data.on_epoch_end()
+
+    def _start(self) -> Iterator[Any]:
+        if hasattr(self._data, "__iter__"):
+            return iter(self._data)
+        return (self._data[i] for i in range(len(self._data)))
+
+    def _resumed(self) -> Iterator[Any]:
+        """Go on where the last epoch ended; start a source that ran dry anew, if it can be."""
+        while True:
+            taken = False
+            for item in self._running or ():
+                taken = True
+                yield item
+            if not (self._again and taken):
+                return
+            self._running = self._start()
+
+    def _batch(self, item: Any) -> Batch:
+        if isinstance(item, tuple) and 1 <= len(item) <= 3:
+            x, y, weight = (*item, None, None)[:3]
+            return Batch(x, y, weight)
+        if isinstance(item, (np.ndarray, Mapping, list)):
+            return Batch(item, None, None)
+        raise ArgumentError(
+            f"{self._who}: batches must be (x, y) or (x, y, sample_weight), got "
+            f"{type(item).__name__}\nhint: a generator yields tuples of arrays"
+        )
+
+
+def source(
+    who: str,
+    x: Any,
+    y: Any,
+    weight: Any,
+    counts: tuple[int, int],
+    *,
+    batch_size: int | None = None,
+    steps: int | None = None,
+    shuffle: Any = False,
+    key: tuple[int, ...] = (0,),
+) -> Batches:
+    """Return the batches of arrays, or those of a generator or dataset given as `x`."""
+    arrays = isinstance(x, (np.ndarray, list, tuple, Mapping, Ragged)) or hasattr(x, "to_numpy")
+    dataset = hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+    if arrays or hasattr(x, "__array__") or not dataset:
+        if x is None:
+            raise ArgumentError(f"{who}: x is missing, got None\nhint: pass arrays or a generator")
+        return Arrays(who, x, y, weight, counts, batch_size, shuffle=shuffle, key=key, steps=steps)
+    if y is not None or weight is not None:
+        raise ArgumentError(
+            f"{who}: y and sample_weight must be left out when x is a generator or dataset\n"
+            "hint: it yields (x, y) or (x, y, sample_weight)"
+        )
+    return Stream(who, x, steps)

@@ -1,0 +1,248 @@
+"""What a model is compiled with: losses and metrics per output, and the averages of an epoch."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import losses as loss_functions
+from .. import metrics as metric_functions
+from ..activations import get as activation
+from ..errors import ArgumentError
+from .graph import Graph
+
+__all__ = ["Mean", "Objective"]
+
+
+class Mean:
+    """A running weighted mean of numbers."""
+
+    __slots__ = ("total", "weight")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.total = self.weight = 0.0
+
+    def add(self, value: float, weight: float) -> None:
+        """Take `value` into the mean."""
+        self.total += value * weight
+        self.weight += weight
+
+    @property
+    def result(self) -> float:
+        """The mean, 0 before the first value."""
+        return self.total / self.weight if self.weight else 0.0
+
+
+class Objective:
+    """The losses, their weights and the metrics of the outputs of a model.
+
+    A loss that knows the final activation of its output (softmax before a cross-entropy) is
+    computed from what enters that activation: `fused` holds the slots where that is so.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        names: Sequence[str],
+        loss: Any,
+        loss_weights: Any,
+        metrics: Any,
+        weighted_metrics: Any,
+    ) -> None:
+        self.names = list(names)
+        self.losses = [
+            None if one is None else loss_functions.get(one)
+            for one in _per_output("loss", loss, self.names)
+        ]
+        weights = _per_output("loss_weights", loss_weights, self.names)
+        self.weights = [1.0 if w is None else float(w) for w in weights]
+        self._asked = [
+            _metric_lists("metrics", metrics, self.names),
+            _metric_lists("weighted_metrics", weighted_metrics, self.names),
+        ]
+        # Per output (name in the logs, metric, whether it is weighted); made at the first batch.
+        self._metrics: list[list[tuple[str, Any, bool]]] | None = None
+        self.loss = Mean()
+        self.output_losses = [Mean() for _ in self.names]
+        self._fusions = [self._fusion(graph, at) for at in range(len(self.names))]
+        slots = (graph.slots[id(t)] for t in graph.outputs)
+        self.fused = frozenset(s for s, f in zip(slots, self._fusions, strict=True) if f)
+
+    def _fusion(self, graph: Graph, at: int) -> str | None:
+        """Return the final activation of an output if its loss takes what enters it."""
+        fuses = getattr(self.losses[at], "fuses", None)
+        tensor = graph.outputs[at]
+        slot = graph.slots[id(tensor)]
+        if fuses is None or graph.users(slot) or graph.outputs.count(tensor) > 1:
+            return None
+        layer = tensor.node.layer
+        final = getattr(layer, "final_activation", None) if tensor.node.inputs else None
+        return final if final == fuses and layer.activity_regularizer is None else None
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metric objects in use; none before the first batch."""
+        return [metric for group in self._metrics or () for _, metric, _ in group]
+
+    def needs_targets(self, at: int) -> bool:
+        """Tell whether output `at` has a loss or metrics."""
+        return self.losses[at] is not None or any(lists[at] for lists in self._asked)
+
+    def reset(self) -> None:
+        """Start the averages of a new epoch."""
+        self.loss.reset()
+        for mean in self.output_losses:
+            mean.reset()
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def pause(self) -> tuple[Any, ...]:
+        """Return the averages so far and start new ones: those of a validation within an epoch."""
+        states = [copy.deepcopy(vars(metric)) for metric in self.metrics]
+        kept = (self.loss, self.output_losses, states)
+        self.loss, self.output_losses = Mean(), [Mean() for _ in self.names]
+        self.reset()
+        return kept
+
+    def resume(self, kept: tuple[Any, ...]) -> None:
+        """Go on with the averages that `pause` returned."""
+        self.loss, self.output_losses, states = kept
+        for metric, state in zip(self.metrics, states, strict=False):
+            vars(metric).update(state)
+
+    def compute(
+        self,
+        targets: Sequence[Any],
+        outputs: Sequence[Any],
+        weights: Sequence[Any],
+        masks: Sequence[Any],
+        *,
+        gradient: bool,
+    ) -> tuple[float, list[Any]]:
+        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs."""
+        total = 0.0
+        gradients: list[Any] = []
+        for at, loss in enumerate(self.losses):
+            if loss is None:
+                gradients.append(None)
+                continue
+            value, dy = loss.compute(
+                targets[at],
+                outputs[at],
+                sample_weight=weights[at],
+                mask=masks[at],
+                logits=self._fusions[at] is not None,
+                gradient=gradient,
+            )
+            if len(self.losses) > 1:
+                self.output_losses[at].add(value, len(outputs[at]))
+            if self.weights[at] != 1.0:
+                value *= self.weights[at]
+                dy = None if dy is None else dy * dy.dtype.type(self.weights[at])
+            total += value
+            gradients.append(dy)
+        return total, gradients
+
+    def update(
+        self,
+        targets: Sequence[Any],
+        outputs: Sequence[Any],
+        weights: Sequence[Any],
+        masks: Sequence[Any],
+    ) -> None:
+        """Take a batch into the metrics."""
+        if not any(lists[at] for lists in self._asked for at in range(len(self.names))):
+            return
+        finished = [
+            activation(f)(y) if f else y for f, y in zip(self._fusions, outputs, strict=True)
+        ]
+        if self._metrics is None:
+            self._metrics = self._resolved(targets, finished)
+        for at, group in enumerate(self._metrics):
+            for _, metric, weighted in group:
+                weight = _merged(weights[at] if weighted else None, masks[at], targets[at])
+                metric.update_state(targets[at], finished[at], weight)
+
+    def _resolved(
+        self, targets: Sequence[Any], outputs: Sequence[Any]
+    ) -> list[list[tuple[str, Any, bool]]]:
+        used: dict[str, int] = {}
+        groups: list[list[tuple[str, Any, bool]]] = [[] for _ in self.names]
+        for lists, weighted in zip(self._asked, (False, True), strict=True):
+            for at, asked in enumerate(lists):
+                for one in asked:
+                    metric = metric_functions.resolve(one, targets[at], outputs[at])
+                    name = metric.name
+                    if len(self.names) > 1:
+                        name = f"{self.names[at]}_{name}"
+                    count = used.setdefault(name, 0)
+                    used[name] += 1
+                    groups[at].append((f"{name}_{count}" if count else name, metric, weighted))
+        return groups
+
+    def logs(self) -> dict[str, float]:
+        """Return the averages so far, by the names of Keras's logs."""
+        logs = {"loss": self.loss.result}
+        if len(self.names) > 1 and sum(one is not None for one in self.losses) > 1:
+            for name, loss, mean in zip(self.names, self.losses, self.output_losses, strict=True):
+                if loss is not None:
+                    logs[f"{name}_loss"] = mean.result
+        for group in self._metrics or ():
+            logs.update({name: metric.result() for name, metric, _ in group})
+        return logs
+
+
+def _per_output(what: str, value: Any, names: Sequence[str]) -> list[Any]:
+    """Return one entry per output of a value, a list or a dict by output name."""
+    if isinstance(value, Mapping) and "class_name" not in value:
+        unknown = [name for name in value if name not in names]
+        if unknown:
+            raise ArgumentError(
+                f"compile: {what} must be keyed by {', '.join(names)}, got {unknown[0]!r}\n"
+                "hint: outputs are named after their layers"
+            )
+        return [value.get(name) for name in names]
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(names):
+            raise ArgumentError(
+                f"compile: {what} must have {len(names)} entries, one per output, got "
+                f"{len(value)}\nhint: None for an output without"
+            )
+        return list(value)
+    return [value for _ in names]
+
+
+def _metric_lists(what: str, value: Any, names: Sequence[str]) -> list[list[Any]]:
+    """Return the metrics asked for per output."""
+
+    def listed(one: Any) -> list[Any]:
+        return [] if one is None else list(one) if isinstance(one, (list, tuple)) else [one]
+
+    if value is None:
+        return [[] for _ in names]
+    if isinstance(value, Mapping):
+        return [listed(one) for one in _per_output(what, value, names)]
+    if len(names) == 1:
+        flat = listed(value)
+        return [[m for one in flat for m in listed(one)]]
+    return [listed(one) for one in _per_output(what, value, names)]
+
+
+def _merged(weight: Any, mask: Any, target: Any) -> Any:
+    """Return the sample weights with masked steps at 0."""
+    if mask is None:
+        return weight
+    cover = np.asarray(mask)
+    if weight is None:
+        return cover.astype(np.float64)
+    weight = np.asarray(weight)
+    if weight.ndim < cover.ndim:
+        weight = weight.reshape(weight.shape + (1,) * (cover.ndim - weight.ndim))
+    return weight * cover

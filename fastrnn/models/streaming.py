@@ -1,0 +1,250 @@
+"""Streaming: a model run one time step at a time, with the state held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..layers import Embedding
+from ..layers.recurrent import Recurrent
+from . import structure
+
+__all__ = ["Stream", "live_slots"]
+
+
+def live_slots(model: Any, who: str) -> list[bool]:
+    """Return which slots of the graph have the time axis that runs.
+
+    Raises ArgumentError for a layer that would have to look at steps that have not come yet.
+    """
+    graph = model._graph
+    live = [False] * len(graph.slots)
+    for tensor, slot in zip(graph.inputs, graph._input_slots, strict=True):
+        looked_up = any(
+            isinstance(call.layer, Embedding) and slot in call.reads for call in graph.calls
+        )
+        rank = len(tensor.shape)
+        live[slot] = rank > 2 or (rank == 2 and (looked_up or tensor.shape[1] is None))
+    for call in graph.calls:
+        moving = [live[slot] for slot in call.reads]
+        if not any(moving):
+            continue
+        layer = call.layer
+        recurrent = isinstance(layer, Recurrent)
+        if recurrent and layer.streamable and not any(moving[1:]):
+            live[call.writes[0]] = layer.return_sequences
+        elif not recurrent and layer.per_step and all(moving):
+            for slot in call.writes:
+                live[slot] = True
+        else:
+            raise ArgumentError(
+                f"{model.name}: {who} goes through time step by step, but {layer.name!r} "
+                f"({type(layer).__name__}) needs the whole sequence\n"
+                "hint: leave out Bidirectional, go_backwards, attention, pooling and reshaping "
+                "over time"
+            )
+    return live
+
+
+class Stream:
+    """A model that is given one time step at a time and remembers the ones before.
+
+    `step` returns what `predict` would return for the last step of the sequence so far, to the bit.
+    Several streams of one model are independent of each other. Made by `Model.stream`. Can be
+    pickled, with its model.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastrnn.layers import LSTM, Dense
+        >>> from fastrnn.models import Sequential
+        >>> model = Sequential([LSTM(4, return_sequences=True, input_shape=(None, 3)), Dense(2)])
+        >>> x = np.ones((1, 5, 3), np.float32)
+        >>> stream = model.stream()
+        >>> y = [stream.step(x[:, t]) for t in range(5)]
+        >>> bool((np.stack(y, axis=1) == model.predict(x, verbose=0)).all())
+        True
+    """
+
+    def __init__(self, model: Any, batch_size: int = 1) -> None:
+        if (
+            isinstance(batch_size, bool)
+            or not isinstance(batch_size, (int, np.integer))
+            or batch_size < 1
+        ):
+            raise ArgumentError(
+                f"stream: batch_size must be an integer of at least 1, got {batch_size!r}\n"
+                "hint: so many sequences run side by side"
+            )
+        self.model = model
+        self.batch_size = int(batch_size)
+        self._live = live_slots(model, "stream")
+        self._calls = [
+            call
+            for call in model._graph.calls
+            if isinstance(call.layer, Recurrent) and self._live[call.reads[0]]
+        ]
+        self._index = {id(call): at for at, call in enumerate(self._calls)}
+        # Per recurrent call its state; None before the first step where the graph gives it.
+        self._states: list[Any] = [None] * len(self._calls)
+        # Per recurrent call which rows have had a valid step: before it their outputs are zero,
+        # even where the graph gives an initial state.
+        self._begun: list[Any] = [None] * len(self._calls)
+
+    def reset(self, rows: Any = None) -> None:
+        """Forget the past: of all sequences, or of `rows` (indices or a mask)."""
+        for at, state in enumerate(self._states):
+            fresh = begun = None
+            if rows is not None and state is not None:
+                fresh = tuple(part.copy() for part in state)
+                begun = self._begun[at].copy()
+                for part in (*fresh, begun):
+                    part[rows] = 0
+            self._states[at], self._begun[at] = fresh, begun
+
+    @property
+    def state(self) -> list[tuple[np.ndarray, ...]]:
+        """The states of the recurrent layers, in the order they are called; copies."""
+        return [
+            tuple(part.copy() for part in (state or self._zero(call)))
+            for state, call in zip(self._states, self._calls, strict=True)
+        ]
+
+    @state.setter
+    def state(self, states: Any) -> None:
+        wanted = [self._zero(call) for call in self._calls]
+        try:
+            given = [tuple(np.array(part) for part in state) for state in states]
+            fits = [[p.shape for p in s] for s in given] == [[p.shape for p in s] for s in wanted]
+        except TypeError:
+            fits = False
+        if not fits:
+            raise ShapeError(
+                f"stream: state must hold {[[p.shape for p in s] for s in wanted]}, got "
+                f"{_shapes(states)}\nhint: assign what stream.state returned"
+            )
+        self._states = [
+            tuple(np.ascontiguousarray(p, dtype=z.dtype) for p, z in zip(state, zero, strict=True))
+            for state, zero in zip(given, wanted, strict=True)
+        ]
+        self._begun = [np.ones(self.batch_size, bool) for _ in self._calls]
+
+    def _zero(self, call: Any) -> tuple[np.ndarray, ...]:
+        return tuple(call.layer.zero_state(self.batch_size))
+
+    def step(self, x: Any, out: Any = None) -> Any:
+        """Take the next time step, x (B, I) or (B,) integers; return y (B, ...).
+
+        `out`: an array (or a list of them for several outputs) to write into; the result is it.
+        """
+        model, graph = self.model, self.model._graph
+        values: list[Any] = [None] * len(graph.slots)
+        masks: list[Any] = [None] * len(graph.slots)
+        given = structure.match("stream", "x", x, model._input_form, model.input_names)
+        for tensor, slot, array in zip(graph.inputs, graph._input_slots, given, strict=True):
+            values[slot] = self._input(tensor, slot, array)
+        states, begun = list(self._states), list(self._begun)
+        for call in graph.calls:
+            at = self._index.get(id(call))
+            if at is None:
+                self._run(call, values, masks)
+            else:
+                states[at], begun[at] = self._advance(call, values, masks, states[at], begun[at])
+        outputs = [
+            values[slot][:, 0] if self._live[slot] else values[slot] for slot in graph._output_slots
+        ]
+        outputs = _written(outputs, out)
+        self._states, self._begun = states, begun
+        return structure.rebuild(model._output_form, outputs)
+
+    def _input(self, tensor: Any, slot: int, array: Any) -> np.ndarray:
+        array = np.asarray(array)
+        shape = tensor.shape[2:] if self._live[slot] else tensor.shape[1:]
+        fits = array.ndim == 1 + len(shape) and all(
+            w is None or w == g for w, g in zip((self.batch_size, *shape), array.shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"stream: x must have shape {(self.batch_size, *shape)}, got {array.shape}\n"
+                "hint: one time step of every sequence, without the time axis"
+            )
+        return array[:, None] if self._live[slot] else array
+
+    def _run(self, call: Any, values: list[Any], masks: list[Any]) -> None:
+        x = [values[slot] for slot in call.reads]
+        mask = [masks[slot] for slot in call.reads]
+        y, cover = call.layer.run_masked(
+            x if call.several_in else x[0],
+            (None if all(m is None for m in mask) else mask) if call.several_in else mask[0],
+            False,
+            **call.options,
+        )
+        several = call.several_out
+        for at, slot in enumerate(call.writes):
+            values[slot] = y[at] if several else y
+            masks[slot] = (cover[at] if several else cover) if cover is not None else None
+
+    def _advance(
+        self, call: Any, values: list[Any], masks: list[Any], state: Any, begun: Any
+    ) -> tuple[Any, Any]:
+        """Run a recurrent layer one step; return its new state and which rows have begun."""
+        layer = call.layer
+        if state is None:
+            given = [values[slot] for slot in call.reads[1:]]
+            state, begun = (
+                tuple(given) if given else self._zero(call),
+                np.zeros(self.batch_size, bool),
+            )
+        mask = masks[call.reads[0]]
+        x = values[call.reads[0]][:, 0]
+        if mask is None:
+            y, state = layer.step(x, state)
+            begun = np.ones(self.batch_size, bool) if not begun.all() else begun
+        else:
+            y, state = layer.step(x, state, mask[:, 0])
+            begun = begun | mask[:, 0]
+            if not begun.all():
+                y = np.where(begun[:, None], y, y.dtype.type(0))
+        outputs = [y[:, None] if layer.return_sequences else y]
+        if layer.return_state:
+            outputs += state
+        for slot, output in zip(call.writes, outputs, strict=True):
+            values[slot] = output
+        if layer.return_sequences:
+            masks[call.writes[0]] = mask
+        return state, begun
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "batch_size": self.batch_size,
+            "states": self._states,
+            "begun": self._begun,
+        }
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__init__(kept["model"], kept["batch_size"])  # type: ignore[misc]
+        self._states, self._begun = kept["states"], kept["begun"]
+
+
+def _written(outputs: list[Any], out: Any) -> list[Any]:
+    """Return outputs that share memory with nothing the stream keeps; in `out` if given."""
+    if out is None:
+        return [np.array(y) for y in outputs]
+    into = [out] if isinstance(out, np.ndarray) else list(out)
+    for y, target in zip(outputs, into, strict=True):
+        if target.shape != y.shape:
+            raise ShapeError(
+                f"stream: out must have shape {y.shape}, got {target.shape}\n"
+                "hint: one time step, without the time axis"
+            )
+        target[...] = y
+    return into
+
+
+def _shapes(states: Any) -> Any:
+    try:
+        return [[np.shape(part) for part in state] for state in states]
+    except TypeError:
+        return type(states).__name__

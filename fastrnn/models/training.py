@@ -1,0 +1,688 @@
+"""compile, fit, evaluate, predict: Keras's training loop over a graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import optimizers
+from ..callbacks import CallbackList, History, TerminateOnNaN
+from ..errors import ArgumentError, NonFiniteError, ShapeError, StateError
+from ..optimizers import Optimizer, TrainingStep
+from ..random import new_key
+from . import structure
+from .data import Arrays, Batch, Batches, Ragged, as_column, source
+from .guard import blame_gradient, blame_loss
+from .objective import Objective
+from .truncated import Chunks
+
+if TYPE_CHECKING:
+    from .graph import Graph
+
+__all__ = ["Training"]
+
+
+class Training:
+    """The part of `Model` that trains and predicts."""
+
+    name: str
+    built: bool
+    _graph: Graph
+    input_names: list[str]
+    output_names: list[str]
+
+    def _init_training(self) -> None:
+        self.optimizer: Optimizer | None = None
+        self.history: History | None = None
+        self.stop_training = False
+        self._compiled: dict[str, Any] | None = None
+        self._objective: Objective | None = None
+        self._step: TrainingStep | None = None
+        self._step_for: list[int] = []  # the identities of the parameters it was made for
+        # What `training_step` finds out once for many batches: how gradients flow, the parameters
+        # that a forward pass may change (running statistics), the layers with a penalty.
+        self._route: list[tuple[bool, bool]] | None = None
+        self._bystanders: list[Any] = []
+        self._penalized: list[Any] = []
+        self._restored: Any = None  # the state of a training that a file brought along
+        self._key = new_key()
+        self._free = [True]  # popped by the one call of fit that may run
+
+    def _forget_training(self) -> None:
+        self._objective = self._step = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what belongs to this process: flat blocks, a running fit."""
+        kept = dict(self.__dict__)
+        if self._step is not None:
+            kept["_restored"] = self._step.get_state()
+        kept.update(_step=None, _free=[True], _tapes=[])
+        return kept
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._compiled is not None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        on_nonfinite: str = "raise",
+    ) -> None:
+        """Choose the optimizer, losses and metrics.
+
+        Arguments: `optimizer`, a name or an `Optimizer`; `loss`, a name or a `Loss`, or a list or
+        dict with one per output; `loss_weights`; `metrics`; `weighted_metrics`, those that see
+        sample weights; `on_nonfinite`, "raise" stops training before an infinite or NaN loss or
+        gradient reaches the weights, "ignore" goes on as Keras does. `run_eagerly`,
+        `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and mean nothing here.
+        """
+        if on_nonfinite not in ("raise", "ignore"):
+            raise ArgumentError(
+                f"compile: on_nonfinite must be 'raise' or 'ignore', got {on_nonfinite!r}\n"
+                "hint: 'raise' names the layer and time step where training went wrong"
+            )
+        chosen = optimizers.get(optimizer)
+        if not isinstance(chosen, Optimizer):
+            raise ArgumentError(
+                f"compile: optimizer must be a name or an Optimizer, got {optimizer!r}\n"
+                "hint: for example compile(optimizer='adam', loss='mse')"
+            )
+        settings = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        if self.built:  # else at the first batch: names are checked now where they can be
+            objective = Objective(self._graph, self.output_names, **settings)
+            self._objective = objective
+        else:
+            self._objective = None
+        self.optimizer = chosen
+        self.on_nonfinite = on_nonfinite
+        self._compiled = settings
+        self._step = None
+        self._restored = None
+
+    def _ready(self, who: str) -> Objective:
+        """Return the objective; raise unless the model is compiled and built."""
+        if self._compiled is None:
+            raise StateError(
+                f"{self.name}: {who} needs a compiled model\n"
+                "hint: call model.compile(optimizer='adam', loss='mse') first"
+            )
+        if self._objective is None:
+            self._objective = Objective(self._graph, self.output_names, **self._compiled)
+        return self._objective
+
+    def _logs(self) -> dict[str, float]:
+        return self._ready("logs").logs()
+
+    def _optimizer_size(self) -> tuple[int, int]:
+        """Return how many numbers the optimizer keeps, and their bytes."""
+        if self._step is None:
+            return 0, 0
+        arrays = [a for a in self._step.get_state().values() if isinstance(a, np.ndarray)]
+        return sum(a.size for a in arrays) + 2, sum(a.nbytes for a in arrays) + 8
+
+    def training_step(self) -> TrainingStep:
+        """Return the training step; made, and the parameters moved into flat blocks, when needed.
+
+        It is made anew when which layers are trainable has changed since, which is looked at when
+        `fit` or `train_on_batch` begins.
+        """
+        parameters = list({id(p): p for p in self.trainable_weights}.values())  # type: ignore[attr-defined]
+        wanted = [id(p) for p in parameters]
+        if self._step is None or self._step_for != wanted:
+            if not parameters:
+                raise StateError(
+                    f"{self.name}: nothing to train: no layer has trainable weights\n"
+                    "hint: set layer.trainable = True for some layer, then compile again"
+                )
+            assert self.optimizer is not None
+            self._step = TrainingStep(parameters, self.optimizer)
+            self._step_for = wanted
+            if self._restored is not None:
+                self._step.set_state(self._restored)
+                self._restored = None
+        self._route = self._graph.route()
+        self._bystanders = [p for p in self.non_trainable_weights if not p.trainable]  # type: ignore[attr-defined]
+        self._penalized = [
+            layer
+            for layer in structure.walk(self)  # type: ignore[arg-type]
+            if layer.activity_regularizer is not None
+        ]
+        return self._step
+
+    # One batch.
+
+    def _build_for(self, x: Any) -> None:
+        """Build the model from its first data, where it can be."""
+
+    def _inputs(self, x: Any) -> tuple[list[Any], list[Any] | None]:
+        """Return the arrays of a batch's x, one per input, and their masks if rows are ragged."""
+        one = isinstance(x, Ragged)
+        if not self.built:
+            self._build_for(x.padded()[0] if one else x)
+        self._need_graph()  # type: ignore[attr-defined]
+        form = structure.flatten(x) if not one else [x]
+        if not any(isinstance(leaf, Ragged) for leaf in form):
+            return self.flat_inputs(x), None  # type: ignore[attr-defined]
+        found = structure.match(self.name, "x", x, self._input_form, self.input_names)  # type: ignore[attr-defined]
+        pairs = [leaf.padded() if isinstance(leaf, Ragged) else (leaf, None) for leaf in found]
+        return self.ranked([array for array, _ in pairs]), [mask for _, mask in pairs]  # type: ignore[attr-defined]
+
+    def _targets(self, who: str, y: Any, objective: Objective) -> list[Any]:
+        names = self.output_names
+        needed = [objective.needs_targets(at) for at in range(len(names))]
+        if y is None and any(needed):
+            raise ArgumentError(
+                f"{who}: y is missing, got None\nhint: the loss compares outputs with y"
+            )
+        if y is None:
+            return [None for _ in names]
+        if isinstance(y, Mapping):
+            return [_dense(y.get(name)) for name in names]
+        if len(names) == 1 and not (isinstance(y, (list, tuple)) and len(y) == 1):
+            return [_dense(y)]
+        given = list(y) if isinstance(y, (list, tuple)) else [y]
+        if len(given) == sum(needed) < len(names):
+            rest = iter(given)
+            given = [next(rest) if need else None for need in needed]
+        if len(given) != len(names):
+            raise ArgumentError(
+                f"{who}: y must hold {len(names)} arrays ({', '.join(names)}), got {len(given)}\n"
+                "hint: one per output, in order, or a dict with these names"
+            )
+        return [_dense(one) for one in given]
+
+    def _weights(self, weight: Any, targets: Sequence[Any], class_weight: Any) -> list[Any]:
+        count = len(self.output_names)
+        if isinstance(weight, Mapping):
+            weights = [weight.get(name) for name in self.output_names]
+        elif isinstance(weight, (list, tuple)) and count > 1 and len(weight) == count:
+            weights = list(weight)
+        else:
+            weights = [weight] * count
+        weights = [_dense(w) for w in weights]
+        if class_weight is not None:
+            weights = [_class_weights(targets[0], class_weight, weights[0])]
+        return weights
+
+    def _compute(
+        self, who: str, batch: Batch, training: bool, class_weight: Any = None
+    ) -> tuple[Any, ...]:
+        """Run the graph and the losses; return values, outputs, loss, gradients, targets, ..."""
+        arrays, masks = self._inputs(batch.x)
+        objective = self._ready(who)
+        targets = self._targets(who, batch.y, objective)
+        weights = self._weights(batch.weight, targets, class_weight)
+        values, covers = self._graph.run(arrays, masks, training=training, fused=objective.fused)
+        outputs, covers = self._graph.collect(values), self._graph.collect(covers)
+        loss, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
+        rows = len(arrays[0]) if arrays else 0
+        return values, outputs, loss, gradients, targets, weights, covers, rows
+
+    def _train(self, batch: Batch, class_weight: Any = None, quiet: bool = False) -> None:
+        """Learn from one batch; with `quiet` a loss that is not finite only stops the update."""
+        if self._step is None and self.built:
+            self.training_step()
+        kept = [(p, p.value.copy()) for p in self._bystanders]
+        try:
+            values, outputs, loss, gradients, targets, weights, covers, rows = self._compute(
+                "fit", batch, True, class_weight
+            )
+            step = self._step or self.training_step()
+            guarded = self.on_nonfinite == "raise"
+            loss += self._activity_penalties()
+            finite = math.isfinite(loss)
+            if guarded and not (finite or quiet):
+                raise NonFiniteError(blame_loss(self, batch, loss, step.count + 1))
+            self._graph.run_backward(values, gradients, route=self._route)
+            loss += step.add_penalties()
+            if guarded and finite and not step.gradients_finite():
+                finite = False
+                if not quiet:
+                    raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
+            if finite or not guarded:
+                step.apply(partial(self._closure, batch, class_weight))
+            else:
+                step.discard_gradients()
+            objective: Any = self._objective
+            objective.loss.add(loss, rows)
+            objective.update(targets, outputs, weights, covers)
+        except BaseException:
+            # No later step may take up half of this one, and what a layer only keeps goes back.
+            self.forget()  # type: ignore[attr-defined]
+            for parameter, value in kept:
+                parameter.value[...] = value
+            raise
+
+    def _closure(self, batch: Batch, class_weight: Any) -> float:
+        """Compute the loss and the gradients of a batch again, for optimizers that ask for it."""
+        values, _, loss, gradients, *_ = self._compute("fit", batch, True, class_weight)
+        loss += self._activity_penalties()
+        self._graph.run_backward(values, gradients, route=self._route)
+        assert self._step is not None
+        return loss + self._step.add_penalties()
+
+    def _activity_penalties(self) -> float:
+        total = 0.0
+        for layer in self._penalized:
+            total += layer.activity_penalty
+            layer.activity_penalty = 0.0
+        return total
+
+    def _test(self, batch: Batch) -> None:
+        values, outputs, loss, _, targets, weights, covers, rows = self._compute(
+            "evaluate", batch, False
+        )
+        objective = self._ready("evaluate")
+        for call in self._graph.calls:
+            if call.layer.activity_regularizer is not None:
+                for slot in call.writes:
+                    penalty = call.layer.activity_regularizer.penalty(values[slot])
+                    loss += float(penalty) / max(1, rows)
+        for parameter in self.weights:  # type: ignore[attr-defined]
+            if parameter.regularizer is not None:
+                loss += float(parameter.regularizer.penalty(parameter.value))
+        objective.loss.add(loss, rows)
+        objective.update(targets, outputs, weights, covers)
+
+    # Many batches.
+
+    def _source(self, who: str, x: Any, y: Any, weight: Any, **options: Any) -> Batches:
+        counts = (len(self.input_names), len(self.output_names)) if self.built else (1, 1)
+        if counts[0] == 1 and isinstance(x, (list, tuple)) and len(x) == 1:
+            rank = len(self._graph.inputs[0].shape) if self.built else 3
+            x = x[0] if np.ndim(x[0]) >= rank else x
+        if counts[1] == 1 and isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > 0:
+            y = y[0]
+        return source(who, x, y, weight, counts, **options)
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        *,
+        tbptt_steps: int | None = None,
+    ) -> History:
+        """Train for `epochs` passes over the data; return the `History` of losses and metrics.
+
+        Arguments are Keras's: `x`, `y` arrays (B, ...), lists of arrays of different length, frames,
+        memmaps, dicts by name, or for `x` alone a generator or dataset of (x, y[, sample_weight]);
+        `batch_size`, 32; `verbose`, "auto" or 1 a progress bar, 2 one line per epoch, 0 nothing;
+        `validation_split`, the last share of the samples held out; `validation_data`; `shuffle`,
+        True, False or "batch"; `class_weight`, class -> weight; `sample_weight`, per sample or per
+        step (B, T); `initial_epoch`; `steps_per_epoch`; `validation_freq`. Ours: `tbptt_steps`, k:
+        each batch is cut into stretches of k steps, each an update of its own, with the states of
+        recurrent layers carried over and the gradients stopped between them (truncated BPTT).
+
+        Raises StateError if the model is not compiled, or is being trained by another Python
+        thread; NonFiniteError before an infinite or NaN loss or gradient reaches the weights.
+        """
+        self._claim()
+        try:
+            validation = None
+            batches = self._source(
+                "fit",
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size,
+                steps=steps_per_epoch,
+                shuffle=shuffle,
+                key=self._key,
+            )
+            if validation_data is not None:
+                validation = self._validation(
+                    validation_data, validation_batch_size or batch_size, validation_steps
+                )
+            elif validation_split:
+                batches, validation = self._split(
+                    batches, validation_split, validation_batch_size, validation_steps
+                )
+            if self._compiled is None:
+                self._ready("fit")
+            if self.built:
+                self.training_step()
+            if tbptt_steps is not None:
+                batches = Chunks(self, batches, tbptt_steps)
+            return self._fit(
+                batches,
+                validation,
+                _epochs(epochs),
+                initial_epoch,
+                verbose,
+                callbacks,
+                class_weight,
+                validation_freq,
+            )
+        finally:
+            self._free.append(True)
+
+    def _claim(self) -> None:
+        try:
+            self._free.pop()
+        except IndexError:
+            raise StateError(
+                f"{self.name}: fit is already running in another Python thread\n"
+                "hint: predict may run in several threads, training in one"
+            ) from None
+
+    def _fit(
+        self,
+        batches: Batches,
+        validation: Batches | None,
+        epochs: int,
+        initial_epoch: int,
+        verbose: Any,
+        callbacks: Any,
+        class_weight: Any,
+        validation_freq: Any,
+    ) -> History:
+        listeners = CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=1 if verbose == "auto" else verbose,
+            epochs=epochs,
+            steps=batches.size,
+        )
+        quiet = any(isinstance(one, TerminateOnNaN) for one in listeners.callbacks)
+        self.stop_training = False
+        listeners.on_train_begin()
+        logs: dict[str, float] = {}
+        for epoch in range(initial_epoch, epochs):
+            if self._objective is not None:
+                self._objective.reset()
+            listeners.on_epoch_begin(epoch)
+            for number, batch in enumerate(batches.epoch(epoch)):
+                listeners.on_train_batch_begin(number)
+                self._train(batch, class_weight, quiet)
+                listeners.on_train_batch_end(number, self._logs)
+                if self.stop_training:
+                    break
+            logs = self._ready("fit").logs()
+            if validation is not None and _due(epoch, validation_freq):
+                found = self._evaluate(validation, listeners)
+                logs.update({f"val_{name}": value for name, value in found.items()})
+            listeners.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        if self._step is not None and epochs > initial_epoch:
+            self._step.finalize()
+        listeners.on_train_end(logs)
+        assert self.history is not None
+        return self.history
+
+    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
+        if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
+            x, y, weight = (*data, None, None)[:3]
+        else:
+            x, y, weight = data, None, None
+        return self._source("validation_data", x, y, weight, batch_size=batch_size, steps=steps)
+
+    def _split(
+        self, batches: Batches, share: float, batch_size: int | None, steps: int | None
+    ) -> tuple[Batches, Batches]:
+        if not isinstance(batches, Arrays) or not 0 < share < 1:
+            raise ArgumentError(
+                f"fit: validation_split must be between 0 and 1 and needs arrays, got {share!r}\n"
+                "hint: pass validation_data for generators"
+            )
+        n = batches.samples or 0
+        cut = math.floor(n * (1.0 - share))
+        if cut in (0, n):
+            raise ArgumentError(
+                f"fit: validation_split={share} of {n} samples leaves one part empty\n"
+                "hint: use more samples or another share"
+            )
+        held_out = batches.part(cut, n)
+        return (
+            batches.cut(cut),
+            self._source(
+                "fit", *held_out, batch_size=batch_size or batches.batch_size, steps=steps
+            ),
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Return the loss and the metrics over the data: a number, a list, or with `return_dict` a dict."""
+        batches = self._source("evaluate", x, y, sample_weight, batch_size=batch_size, steps=steps)
+        if self._compiled is None:
+            self._ready("evaluate")
+        listeners = CallbackList(
+            callbacks,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=1 if verbose == "auto" else verbose,
+            epochs=1,
+            steps=batches.size,
+        )
+        return _answer(self._evaluate(batches, listeners), return_dict)
+
+    def _evaluate(self, batches: Batches, listeners: CallbackList) -> dict[str, float]:
+        objective = self._objective
+        running = None if objective is None else objective.pause()
+        listeners.on_test_begin()
+        try:
+            for number, batch in enumerate(batches.epoch(0)):
+                listeners.on_test_batch_begin(number)
+                self._test(batch)
+                listeners.on_test_batch_end(number, self._logs)
+            logs = self._ready("evaluate").logs()
+        finally:
+            if objective is not None and running is not None:
+                objective.resume(running)
+        listeners.on_test_end(logs)
+        return logs
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """Return the outputs for `x`, in the form of the model's outputs; cheap enough for loops.
+
+        For a list of arrays of different length, outputs that have time steps are such lists too.
+        """
+        batches = self._source("predict", x, None, None, batch_size=batch_size, steps=steps)
+        listeners = None
+        if callbacks or verbose not in (0, "auto"):
+            listeners = CallbackList(
+                callbacks,
+                add_progbar=verbose not in (0, "auto"),
+                model=self,
+                verbose=verbose,
+                epochs=1,
+                steps=batches.size,
+            )
+            listeners.on_predict_begin()
+        found: list[list[Any]] = []
+        for number, batch in enumerate(batches.epoch(0)):
+            if listeners is not None:
+                listeners.on_predict_batch_begin(number)
+            found.append(self._outputs(batch.x))
+            if listeners is not None:
+                listeners.on_predict_batch_end(number, {"outputs": found[-1]})
+        if listeners is not None:
+            listeners.on_predict_end()
+        if not found:
+            found = [self._outputs(self._no_samples(x))]
+        joined = [_joined(parts) for parts in zip(*found, strict=True)]
+        return structure.rebuild(self._output_form, joined)  # type: ignore[attr-defined]
+
+    def _no_samples(self, x: Any) -> Any:
+        self._need_graph()  # type: ignore[attr-defined]
+        return x
+
+    def _outputs(self, x: Any) -> list[Any]:
+        """Return the outputs for one batch; ragged ones as lists."""
+        arrays, masks = self._inputs(x)
+        values, covers = self._graph.run(arrays, masks)
+        outputs, covers = self._graph.collect(values), self._graph.collect(covers)
+        if masks is None:
+            return outputs
+        lengths = next(m for m in masks if m is not None).sum(axis=1)
+        return [
+            y if cover is None else [row[:n] for row, n in zip(y, lengths, strict=True)]
+            for y, cover in zip(outputs, covers, strict=True)
+        ]
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Learn from one batch; return its loss and metrics."""
+        self._claim()
+        try:
+            batch = self._one("train_on_batch", x, y, sample_weight)
+            if self.built:
+                self.training_step()
+            if self._objective is not None:
+                self._objective.reset()
+            self._train(batch, class_weight)
+            return _answer(self._ready("train_on_batch").logs(), return_dict)
+        finally:
+            self._free.append(True)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss and metrics of one batch."""
+        batch = self._one("test_on_batch", x, y, sample_weight)
+        if self._objective is not None:
+            self._objective.reset()
+        self._test(batch)
+        return _answer(self._ready("test_on_batch").logs(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch."""
+        outputs = self._outputs(self._one("predict_on_batch", x, None, None).x)
+        return structure.rebuild(self._output_form, outputs)  # type: ignore[attr-defined]
+
+    def _one(self, who: str, x: Any, y: Any, weight: Any) -> Batch:
+        if who != "predict_on_batch" and self._compiled is None:
+            self._ready(who)
+        size = 2**62
+        return next(self._source(who, x, y, weight, batch_size=size).epoch(0))
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metric objects in use; none before the first batch."""
+        objective = self._objective
+        return [] if objective is None else objective.metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names in the logs so far."""
+        return list(self._ready("metrics_names").logs())
+
+
+def _epochs(epochs: int) -> int:
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+        raise ArgumentError(
+            f"fit: epochs must be an integer of at least 0, got {epochs!r}\n"
+            "hint: one epoch reads all samples once"
+        )
+    return int(epochs)
+
+
+def _due(epoch: int, validation_freq: Any) -> bool:
+    if isinstance(validation_freq, (int, np.integer)):
+        return (epoch + 1) % int(validation_freq) == 0
+    return epoch + 1 in validation_freq
+
+
+def _dense(value: Any) -> Any:
+    """Return an array; rows of different length padded with zeros (the outputs' masks cover them)."""
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if not isinstance(value, Ragged):
+        value = as_column("fit", "y", value)
+    return value.padded()[0] if isinstance(value, Ragged) else value
+
+
+def _class_weights(target: Any, class_weight: Mapping[int, float], weight: Any) -> np.ndarray:
+    """Return sample weights from the weights of classes, as Keras does."""
+    if weight is not None:
+        raise ArgumentError(
+            "fit: class_weight and sample_weight exclude each other, got both\n"
+            "hint: multiply them yourself and pass sample_weight"
+        )
+    classes = np.asarray(target)
+    if classes.ndim > 1:
+        classes = classes.argmax(axis=-1) if classes.shape[-1] != 1 else classes[..., 0]
+    classes = np.round(classes).astype(np.int64)
+    weights = np.ones(classes.shape)
+    for number, value in class_weight.items():
+        weights[classes == int(number)] = value
+    return weights
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], list):
+        return [row for part in parts for row in part]
+    shapes = {part.shape[1:] for part in parts}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"predict: the batches' outputs must have one shape, got {sorted(shapes)}\n"
+            "hint: predict sequences of different length as a list of arrays"
+        )
+    return np.concatenate(parts)
+
+
+def _answer(logs: dict[str, float], return_dict: bool) -> Any:
+    if return_dict:
+        return dict(logs)
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values

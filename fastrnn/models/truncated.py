@@ -1,0 +1,107 @@
+"""Truncated BPTT: batches cut into stretches of k steps, with the states carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..layers.recurrent import Recurrent
+from . import structure
+from .data import Batch, Batches, Ragged
+from .streaming import live_slots
+
+__all__ = ["Chunks"]
+
+
+class Chunks(Batches):
+    """The batches of `batches`, each cut into stretches of `steps` time steps.
+
+    While an epoch runs, recurrent layers carry their states from one stretch to the next; each new
+    batch starts from zero, but for layers that are stateful anyway.
+    """
+
+    def __init__(self, model: Any, batches: Batches, steps: int) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1:
+            raise ArgumentError(
+                f"fit: tbptt_steps must be an integer of at least 1, got {steps!r}\n"
+                "hint: so many time steps does the gradient reach back"
+            )
+        self._model = model
+        self._batches = batches
+        self._steps = int(steps)
+        self.size = None
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Return the stretches of the batches of one epoch."""
+        layers: list[Recurrent] = []
+        try:
+            for batch in self._batches.epoch(number):
+                if not layers:
+                    layers = self._carrying(batch)
+                for layer in layers:
+                    layer.reset_state()
+                yield from self._cut(batch)
+        finally:
+            for layer in layers:
+                layer.carry = False
+                layer.reset_state()
+
+    def _carrying(self, batch: Batch) -> list[Recurrent]:
+        """Return the layers whose states are carried, set to do so."""
+        self._model._inputs(batch.x)  # builds a model that waits for its first data
+        live = live_slots(self._model, "tbptt_steps")
+        graph = self._model._graph
+        for name, slot in zip(self._model.output_names, graph._output_slots, strict=True):
+            if not live[slot]:
+                raise ArgumentError(
+                    f"fit: tbptt_steps needs an output at every time step, got one per sequence "
+                    f"from {name!r}\nhint: use return_sequences=True in the last recurrent layer"
+                )
+        layers = [
+            call.layer
+            for call in graph.calls
+            if isinstance(call.layer, Recurrent) and live[call.reads[0]]
+        ]
+        kept = [layer for layer in layers if not layer.stateful]
+        for layer in kept:
+            layer.carry = True
+        return kept
+
+    def _cut(self, batch: Batch) -> Iterator[Batch]:
+        leaves = structure.flatten(batch.x) if not isinstance(batch.x, Ragged) else [batch.x]
+        longest = max(_length(leaf) for leaf in leaves)
+        for start in range(0, longest, self._steps):
+            span = slice(start, start + self._steps)
+            yield Batch(
+                _each(batch.x, span, "x", longest),
+                _each(batch.y, span, "y", longest),
+                _each(batch.weight, span, "sample_weight", longest),
+            )
+
+
+def _length(column: Any) -> int:
+    if isinstance(column, Ragged):
+        return int(column.lengths.max(initial=0))
+    return np.shape(column)[1] if np.ndim(column) > 1 else 0
+
+
+def _each(form: Any, span: slice, what: str, longest: int) -> Any:
+    if form is None:
+        return None
+    if isinstance(form, Mapping):
+        return {key: _each(value, span, what, longest) for key, value in form.items()}
+    if isinstance(form, list):
+        return [_each(value, span, what, longest) for value in form]
+    if isinstance(form, Ragged):
+        return Ragged([row[span] for row in form.rows])
+    if what == "sample_weight" and np.ndim(form) == 1:
+        return form
+    if _length(form) != longest:
+        raise ArgumentError(
+            f"fit: with tbptt_steps {what} must have one entry per time step, (B, {longest}, ...), "
+            f"got {np.shape(form)}\nhint: the loss of each stretch needs its own targets"
+        )
+    return form[:, span]

@@ -1,0 +1,175 @@
+"""Models as files: what comes back, what is refused, what a killed process leaves."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastrnn import layers, losses, metrics, optimizers, regularizers
+from fastrnn.errors import ArgumentError, ShapeError
+from fastrnn.models import Model, Sequential, load_model
+from fastrnn.saving import load_arrays, save_arrays
+
+B, T, I = 8, 5, 3
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def graph():
+    source = layers.Input((None,), name="source")
+    target = layers.Input((T, I), name="target")
+    embedded = layers.Embedding(9, 4, mask_zero=True)(source)
+    encoded, h, c = layers.LSTM(5, return_sequences=True, return_state=True, peephole=True)(
+        embedded
+    )
+    decoded = layers.LSTM(5, return_sequences=True, kernel_regularizer=regularizers.L2(0.1))(
+        target, initial_state=[h, c]
+    )
+    context = layers.Attention(use_scale=True)([decoded, encoded])
+    joined = layers.Concatenate()([decoded, context])
+    both = layers.Bidirectional(layers.GRU(3, kernel_constraint="max_norm"))(joined)
+    inner = Sequential(
+        [layers.Dense(4, activation="tanh", input_shape=(6,)), layers.BatchNormalization()]
+    )
+    outputs = {
+        "a": layers.Dense(2, name="a")(inner(both)),
+        "b": layers.TimeDistributed(layers.Dense(1), name="b")(joined),
+    }
+    return Model([source, target], outputs)
+
+
+def inputs():
+    return [np.random.default_rng(1).integers(0, 9, size=(B, 4)), data(B, T, I)]
+
+
+def targets():
+    return {"a": data(B, 2), "b": data(B, T, 1)}
+
+
+def test_a_graph_comes_back_and_goes_on_training_to_the_bit(tmp_path):
+    model = graph()
+    schedule = optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)
+    model.compile(
+        optimizers.Adam(schedule, global_clipnorm=1.0),
+        {"a": losses.Huber(0.5), "b": "mse"},
+        metrics={"a": [metrics.MeanAbsoluteError(name="how_far")]},
+    )
+    model.fit(inputs(), targets(), epochs=3, verbose=0, shuffle=False)
+    model.save(tmp_path / "model.keras")
+    again = load_model(tmp_path / "model.keras")
+    assert again.get_config() == model.get_config()
+    for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one, two = (m.predict(inputs(), verbose=0) for m in (model, again))
+    for key in one:
+        np.testing.assert_array_equal(one[key], two[key])
+    histories = [
+        m.fit(inputs(), targets(), epochs=2, verbose=0, shuffle=False).history
+        for m in (model, again)
+    ]
+    assert histories[0] == histories[1]
+    for a, b in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_from_config_makes_the_same_layers_without_the_weights():
+    model = graph()
+    twin = Model.from_config(json.loads(json.dumps(model.get_config())))
+    assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
+    assert [w.shape for w in twin.get_weights()] == [w.shape for w in model.get_weights()]
+
+
+def test_weights_alone(tmp_path):
+    def make(units=4):
+        return Sequential([layers.LSTM(units, input_shape=(T, I)), layers.Dense(1)])
+
+    model, other = make(), make()
+    model.save_weights(tmp_path / "w.weights.h5")
+    other.load_weights(tmp_path / "w.weights.h5")
+    for a, b in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ArgumentError, match="weights alone"):
+        load_model(tmp_path / "w.weights.h5")
+    before = [w.copy() for w in make(5).get_weights()]
+    wide = make(5)
+    wide.set_weights(before)
+    with pytest.raises(ShapeError, match="must have weights of shapes"):
+        wide.load_weights(tmp_path / "w.weights.h5")
+    for a, b in zip(wide.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.warns(UserWarning, match="skipped"):
+        wide.load_weights(tmp_path / "w.weights.h5", skip_mismatch=True)
+
+
+def test_weights_by_name(tmp_path):
+    a = Sequential([layers.LSTM(4, input_shape=(T, I), name="body"), layers.Dense(1, name="old")])
+    b = Sequential([layers.LSTM(4, input_shape=(T, I), name="body"), layers.Dense(2, name="new")])
+    a.save_weights(tmp_path / "a")
+    head = b.layers[1].get_weights()
+    b.load_weights(tmp_path / "a", by_name=True)
+    np.testing.assert_array_equal(b.layers[0].get_weights()[0], a.layers[0].get_weights()[0])
+    np.testing.assert_array_equal(b.layers[1].get_weights()[0], head[0])
+    with pytest.raises(ShapeError):
+        Sequential([layers.GRU(4, input_shape=(T, I))]).load_weights(tmp_path / "a")
+
+
+class Doubled(layers.Layer):
+    def forward(self, x, *, mask=None, training=False):
+        return 2 * x
+
+    def backward(self, dy, *, inputs=True):
+        return 2 * dy
+
+
+def test_custom_layers_must_be_named_by_the_user(tmp_path):
+    model = Sequential([layers.LSTM(4, input_shape=(T, I)), Doubled()])
+    model.save(tmp_path / "m")
+    with pytest.raises(ArgumentError, match="Doubled"):
+        load_model(tmp_path / "m")
+    again = load_model(tmp_path / "m", custom_objects={"Doubled": Doubled})
+    x = data(B, T, I)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_what_cannot_be_saved_says_so(tmp_path):
+    model = Sequential([layers.LSTM(4, input_shape=(T, I)), layers.Dense(1)])
+
+    def closeness(y_true, y_pred):
+        return -np.abs(y_true - y_pred).mean(axis=-1)
+
+    model.compile("adam", "mse", metrics=[closeness])
+    with pytest.warns(UserWarning, match="holds functions"):
+        model.save(tmp_path / "m")
+    assert not load_model(tmp_path / "m").compiled
+    with pytest.raises(ArgumentError, match="exists already"):
+        model.save(tmp_path / "m", overwrite=False)
+
+
+def test_damaged_and_foreign_files_are_refused(tmp_path):
+    path = tmp_path / "m"
+    Sequential([layers.LSTM(4, input_shape=(T, I))]).save(path)
+    whole = path.read_bytes()
+    for cut in (0, 7, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ArgumentError, match="hint"):
+            load_model(path)
+    with pytest.raises(FileNotFoundError):
+        load_model(tmp_path / "nothing")
+    path.write_bytes(whole)
+    arrays, header = load_arrays(path, "model")
+    header["model"]["config"]["layers"][0]["class_name"] = "os.system"
+    save_arrays(
+        path, arrays, "model", {k: v for k, v in header.items() if k not in ("format", "kind")}
+    )
+    with pytest.raises(ArgumentError, match=r"os\.system"):
+        load_model(path)
+    for broken in (
+        {},
+        {"model": {"class_name": "Sequential", "config": {}}, "layers": []},
+        {"model": 3},
+    ):
+        save_arrays(path, arrays, "model", broken)
+        with pytest.raises(ArgumentError):
+            load_model(path)

@@ -1,0 +1,147 @@
+"""Streaming: step by step, the bits of predict over the whole sequence."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from fastrnn import layers
+from fastrnn.errors import ArgumentError, ShapeError
+from fastrnn.models import Model, Sequential
+
+B, T, I = 3, 7, 4
+
+
+def data(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def sequences(*stack):
+    return Sequential([layers.Input((None, I)), *stack])
+
+
+MODELS = {
+    "lstm": lambda: sequences(layers.LSTM(5, return_sequences=True), layers.Dense(2)),
+    "stack": lambda: sequences(
+        layers.GRU(5, return_sequences=True),
+        layers.LayerNormalization(),
+        layers.Dropout(0.5),
+        layers.SimpleRNN(4, return_sequences=True),
+        layers.BatchNormalization(),
+        layers.LSTM(3, return_sequences=True, peephole=True, projection=2),
+        layers.TimeDistributed(layers.Dense(2, activation="softmax")),
+    ),
+    "masked": lambda: sequences(
+        layers.Masking(),
+        layers.LSTM(5, return_sequences=True),
+        layers.GRU(3, return_sequences=True),
+    ),
+    "masked to zero": lambda: sequences(
+        layers.Masking(), layers.GRU(5, return_sequences=True, zero_output_for_mask=True)
+    ),
+    "reset before": lambda: sequences(layers.GRU(9, reset_after=False, return_sequences=True)),
+    "wide": lambda: sequences(layers.LSTM(70, return_sequences=True), layers.Dense(33)),
+}
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_bits_of_predict(name):
+    model = MODELS[name]()
+    x = data(B, T, I)
+    x[0, 3] = x[1, 0] = x[2, 5:] = 0  # masked where the model masks
+    whole = model.predict(x, verbose=0)
+    stream = model.stream(B)
+    for t in range(T):
+        np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+    alone = model.stream()
+    for t in range(T):
+        np.testing.assert_array_equal(alone.step(x[1:2, t]), whole[1:2, t])
+
+
+def test_last_output_only():
+    model = sequences(layers.LSTM(5, return_sequences=True), layers.GRU(4), layers.Dense(2))
+    x = data(B, T, I)
+    stream = model.stream(B)
+    for t in range(T):
+        expected = model.predict(x[:, : t + 1], verbose=0)
+        np.testing.assert_array_equal(stream.step(x[:, t]), expected)
+
+
+def test_symbols_states_and_several_inputs():
+    ids = layers.Input((None,), name="ids")
+    static = layers.Input((2,), name="static")
+    start = layers.Dense(5, activation="tanh")(static)
+    embedded = layers.Embedding(9, 3, mask_zero=True)(ids)
+    y, h = layers.GRU(5, return_sequences=True, return_state=True)(embedded, initial_state=start)
+    model = Model([ids, static], [layers.Dense(2)(y), h])
+    x, s = np.random.default_rng(0).integers(0, 9, size=(B, T)), data(B, 2)
+    stream = model.stream(B)
+    for t in range(T):
+        outputs = stream.step([x[:, t], s])
+        whole = model.predict([x[:, : t + 1], s], verbose=0)
+        np.testing.assert_array_equal(outputs[0], whole[0][:, t])
+        np.testing.assert_array_equal(outputs[1], whole[1])
+
+
+def test_state_reset_out_and_pickle():
+    model = MODELS["stack"]()
+    x = data(B, T, I)
+    stream, twin = model.stream(B), model.stream(B)
+    first = [stream.step(x[:, t]) for t in range(3)]
+    state = stream.state
+    kept = stream.step(x[:, 3])
+    stream.state = state
+    out = np.empty_like(kept)
+    assert stream.step(x[:, 3], out=out) is out
+    np.testing.assert_array_equal(out, kept)
+    copy = pickle.loads(pickle.dumps(stream))
+    np.testing.assert_array_equal(copy.step(x[:, 4]), stream.step(x[:, 4]))
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[:, 0]), first[0])
+    for t in range(2):
+        twin.step(x[:, t])
+    twin.reset(rows=[1])
+    y = twin.step(x[:, 2])
+    np.testing.assert_array_equal(y[[0, 2]], first[2][[0, 2]])
+    np.testing.assert_array_equal(y[1], model.stream().step(x[1:2, 2])[0])
+
+
+def test_outputs_belong_to_the_caller():
+    model = sequences(layers.GRU(4, return_sequences=True))
+    x = data(1, T, I)
+    stream = model.stream()
+    y = stream.step(x[:, 0])
+    y[...] = 99
+    np.testing.assert_array_equal(stream.step(x[:, 1]), model.predict(x[:, :2], verbose=0)[:, 1])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+        lambda: layers.LSTM(2, go_backwards=True),
+        lambda: layers.GlobalMaxPooling1D(),
+        lambda: layers.GlobalAveragePooling1D(),
+        lambda: layers.Permute((2, 1)),
+    ],
+)
+def test_layers_that_look_ahead_refuse(layer):
+    model = Sequential([layers.Input((T, I)), layer()])
+    with pytest.raises(ArgumentError, match="needs the whole sequence"):
+        model.stream()
+
+
+def test_wrong_shapes():
+    stream = MODELS["lstm"]().stream(2)
+    for x in (data(2, 1, I), data(3, I), data(2, I + 1)):
+        with pytest.raises(ShapeError, match=r"\(2, 4\)"):
+            stream.step(x)
+    with pytest.raises(ShapeError, match="out must have shape"):
+        stream.step(data(2, I), out=np.empty((2, 3), np.float32))
+    with pytest.raises(ShapeError, match="state must hold"):
+        stream.state = [(np.zeros((2, 4)),)]
+    before = stream.state
+    with pytest.raises(ShapeError):
+        stream.step(data(3, I))
+    for a, b in zip(stream.state, before, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
