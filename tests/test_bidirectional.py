@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from differences import compare
 from fastrnn import layers
-from fastrnn.errors import ArgumentError, TapeError
+from fastrnn.errors import ArgumentError, ShapeError, TapeError
 from fastrnn.layers import GRU, LSTM, Bidirectional, Dense, Input, SimpleRNN
 from fastrnn.layers.registry import deserialize
 from helpers import budget
@@ -135,6 +135,17 @@ def test_another_backward_layer():
     ]
 
 
+def test_a_backward_layer_of_another_kind():
+    back = GRU(4, return_state=True, go_backwards=True, dtype="float64", seed=1)
+    layer = Bidirectional(LSTM(3, return_state=True, seed=0), backward_layer=back, dtype="float64")
+    x, start = drawn(2, 4, 2), [drawn(2, 3, seed=1), drawn(2, 3, seed=2), drawn(2, 4, seed=3)]
+    y, h, c, g = layer([x, *start], training=True)
+    assert [a.shape for a in (y, h, c, g)] == [(2, 7), (2, 3), (2, 3), (2, 4)]
+    np.testing.assert_array_equal(g, back(x, start[2])[1])
+    grads = layer.backward([np.ones_like(a) for a in (y, h, c, g)])
+    assert [d.shape for d in grads] == [a.shape for a in (x, *start)]
+
+
 def test_go_backwards_is_flipped():
     """Running time backward first gives the same outputs in the other order."""
     x = drawn(2, 4, 2)
@@ -250,4 +261,6 @@ def test_messages():
         Bidirectional(LSTM(3), backward_layer=back)
     with pytest.raises(ArgumentError, match="must have the same units, got 3 forward and 4"):
         Bidirectional(LSTM(3), "sum", backward_layer=LSTM(4, go_backwards=True))
+    with pytest.raises(ShapeError, match=r"initial_state must hold 4 arrays, got 2"):
+        Bidirectional(LSTM(3))(drawn(2, 4, 2), initial_state=[drawn(2, 3)] * 2)
     assert "Bidirectional" in layers.__all__ and not Bidirectional(LSTM(3)).streamable

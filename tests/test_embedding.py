@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fastrnn import constraints, regularizers
 from fastrnn.errors import ArgumentError, DTypeError, ShapeError
 from fastrnn.layers import LSTM, Embedding, Input
+from fastrnn.models import Sequential
 from fastrnn.optimizers import SGD, TrainingStep
 from helpers import budget
 
@@ -175,3 +176,27 @@ def test_messages():
     layer([1, 2], training=True)
     with pytest.raises(ShapeError, match="dy must have shape"):
         layer.backward(np.ones((3, 2)))
+
+
+def test_accumulated_gradients_leave_nothing_behind():
+    """Rows that an earlier batch of the same update touched are cleared too."""
+
+    def make(steps):
+        model = Sequential(
+            [
+                Embedding(50, 3, input_shape=(4,), seed=1, dtype="float64"),
+                LSTM(2, seed=2, dtype="float64"),
+            ]
+        )
+        model.compile(SGD(0.1, gradient_accumulation_steps=steps), "mse")
+        return model
+
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 50, size=(8, 2, 4)), rng.normal(size=(8, 2, 2))
+    apart, together = make(2), make(None)
+    for i in range(8):
+        apart.train_on_batch(x[i], y[i])
+    for i in range(0, 8, 2):
+        together.train_on_batch(np.concatenate(x[i : i + 2]), np.concatenate(y[i : i + 2]))
+    for a, b in zip(apart.get_weights(), together.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)

@@ -179,7 +179,7 @@ def _targets(tape, wanted, into, accumulate, reads):
     return targets
 
 
-def fill(tape, dy, dstate, out):
+def fill(tape, dy, dstate, out, accumulate=False):
     """`backward` for callers that own what it writes, and call often: `out` is checked by nobody.
 
     {name: array}: contiguous, aligned, of the tape's dtype and the argument's shape, overlapping neither one another
@@ -187,7 +187,7 @@ def fill(tape, dy, dstate, out):
     """
     dy, dstate = tape.check_dy(dy), tape.check_dstate(dstate)
     tape.claim()
-    tape.run(dy, dstate, out, False)
+    tape.run(dy, dstate, out, accumulate)
 
 
 def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=False):

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..config import nearest
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from .layer import Layer
+from .recurrent import Recurrent
 from .registry import deserialize
 from .sequences import pad
 
@@ -71,13 +72,13 @@ class Bidirectional(Layer):
         self.stateful = layer.stateful
         self.return_sequences = layer.return_sequences
         self.return_state = layer.return_state
-        for inner in self.sublayers():
-            inner.zero_output_for_mask = self.return_sequences  # type: ignore[attr-defined]
+        for inner in (self.forward_layer, self.backward_layer):
+            inner.zero_output_for_mask = self.return_sequences
         self._first_weights = weights
         if not self.trainable:
             self.trainable = False
 
-    def _made_of(self, layer: Any, direction: str, go_backwards: bool) -> Any:
+    def _made_of(self, layer: Recurrent, direction: str, go_backwards: bool) -> Recurrent:
         """Return a new layer like `layer` for one direction."""
         config = layer.get_config()
         name = f"{direction}_{layer.name.removeprefix(direction + '_')}"
@@ -96,11 +97,11 @@ class Bidirectional(Layer):
                 f"{self.name}: one of the layers must have go_backwards=True, got "
                 f"{first.go_backwards} for both\nhint: give it to backward_layer"
             )
-        alike = ["stateful", "return_sequences", "return_state", "time_major"]
+        alike = ["stateful", "return_sequences", "return_state", "time_major", "dtype"]
         if self.merge_mode in ("sum", "mul", "ave"):
             alike.append("units")
         for attribute in alike:
-            values = [getattr(layer, attribute, None) for layer in (first, second)]
+            values = [getattr(layer, attribute) for layer in (first, second)]
             if values[0] != values[1]:
                 raise ArgumentError(
                     f"{self.name}: both layers must have the same {attribute}, got {values[0]} "
@@ -154,14 +155,19 @@ class Bidirectional(Layer):
         listed = False
         if isinstance(x, (list, tuple)) and len(x) and isinstance(x[0], np.ndarray):
             if x[0].ndim == 2:
-                time_major = getattr(self.forward_layer, "time_major", False)
-                x, lengths = pad(self.name, x, self.dtype, time_major)
+                x, lengths = pad(self.name, x, self.dtype, self.forward_layer.time_major)
             else:
                 listed, x, initial_state = len(x) > 1, x[0], x[1:] or initial_state
         x = self._cast(x)
-        half = 0 if initial_state is None else len(initial_state) // 2
+        n = len(self.forward_layer.state_size)
+        count = n + len(self.backward_layer.state_size)
+        if initial_state is not None and len(initial_state) != count:
+            raise ShapeError(
+                f"{self.name}: initial_state must hold {count} arrays, got {len(initial_state)}\n"
+                "hint: those of the forward layer first, then those of the backward layer"
+            )
         outputs = []
-        for layer, mine in zip(self.sublayers(), (slice(half), slice(half, None)), strict=True):
+        for layer, mine in zip(self.sublayers(), (slice(n), slice(n, None)), strict=True):
             start = None if initial_state is None else initial_state[mine]
             options = {"initial_state": start, "lengths": lengths}
             y = layer.run(x, mask=mask, training=training, **options)
@@ -178,7 +184,7 @@ class Bidirectional(Layer):
         """Return `y` of the backward layer in the forward layer's order, or back."""
         if y is None or not self.return_sequences:
             return y
-        return y[::-1] if getattr(self.backward_layer, "time_major", False) else y[:, ::-1]
+        return y[::-1] if self.backward_layer.time_major else y[:, ::-1]
 
     def _merged(self, first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
         if self.merge_mode == "concat":
@@ -202,11 +208,11 @@ class Bidirectional(Layer):
         dys, dstates = every[:outputs], every[outputs:]
         first, second = dys if outputs == 2 else self._split(dys[0], width, product)
         second = self._flipped(second if second is None else np.asarray(second))
-        half = len(dstates) // 2
+        n = len(self.forward_layer.state_size)
         made = []
         for layer, d, mine in (
-            (self.forward_layer, first, slice(half)),
-            (self.backward_layer, second, slice(half, None)),
+            (self.forward_layer, first, slice(n)),
+            (self.backward_layer, second, slice(n, None)),
         ):
             d = [d, *dstates[mine]] if self.return_state else d
             options = {"states": True} if listed and inputs else {}
@@ -274,10 +280,9 @@ class Bidirectional(Layer):
         return cls(**{**config, **inner})
 
 
-def _as_layer(layer: Any) -> Any:
+def _as_layer(layer: Any) -> Recurrent:
     """Return `layer`, checked to be a recurrent one."""
-    needed = ("go_backwards", "return_sequences", "return_state", "stateful")
-    if not isinstance(layer, Layer) or not all(hasattr(layer, name) for name in needed):
+    if not isinstance(layer, Recurrent):
         raise ArgumentError(
             f"Bidirectional: layer must be a recurrent layer, got {type(layer).__name__}\n"
             "hint: Bidirectional(LSTM(32)), say"

@@ -111,9 +111,7 @@ class Dense(NumPyLayer):
         dy = self._gradient(dy, shape)
         if saved is not None:
             dy = self.activation.backward(dy, *saved)
-        self._tapes.append(tape)  # `_backward` looks for it there
-        g = self._backward(dy, wanted=("x",) if inputs else ())
-        return None if g is None else g.x
+        return self._gradients(tape, dy, wanted=("x",) if inputs else ()).get("x")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (..., O)."""

@@ -9,6 +9,7 @@ import numpy as np
 from .. import constraints, initializers, regularizers
 from .. import functional as F
 from ..errors import DTypeError
+from ..functional.tape import fill
 from .layer import Layer, Parameter
 
 __all__ = ["Embedding"]
@@ -123,7 +124,7 @@ class Embedding(Layer):
             self._clear(table)
         # Noted before it is written: an interrupted pass may have written some of them.
         self._written[1].append(tape.ids)
-        F.backward(tape, dy, into={"W": table.grad}, accumulate=True)
+        fill(tape, dy, None, {"W": table.grad}, accumulate=True)
         table.grad_version = table.version
 
     def _clear(self, table: Parameter) -> None:

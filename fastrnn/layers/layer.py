@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import functional as F
 from .. import regularizers
 from ..config import Configured, floatx
 from ..errors import ArgumentError, ShapeError, TapeError
+from ..functional.tape import fill
 from ..random import generator, new_key
 from .symbolic import Node, Shape, Tensor, is_symbolic
 
@@ -273,7 +273,7 @@ class Layer(Configured):
         """Run `forward`; with training=True also the activity regularizer."""
         y = self.forward(x, mask=mask, training=training, **options)
         if training and self.activity_regularizer is not None:
-            self._observe(y)
+            self._observe(y, self._activity_mask(x, mask))
         return y
 
     def run_backward(self, dy: Any, **options: Any) -> Any:
@@ -286,14 +286,29 @@ class Layer(Configured):
         """Run the layer; return its output and the mask of that."""
         return self.run(x, mask=mask, training=training, **options), self.compute_mask(x, mask)
 
-    def _observe(self, y: Any) -> None:
+    def activity_loss(self, y: Any, masks: Any) -> float:
+        """Return the penalty of the activity regularizer on outputs with these masks, per row."""
+        if not getattr(self.activity_regularizer, "takes_mask", False):
+            masks = None
+        return sum(
+            float(self.activity_regularizer.penalty(output, *cover)) / max(1, len(output))
+            for output, cover in _covered(y, masks)
+        )
+
+    def _activity_mask(self, x: Any, mask: Any) -> Any:
+        """Return the mask of the output where the regularizer wants it."""
+        wanted = getattr(self.activity_regularizer, "takes_mask", False)
+        return self.compute_mask(x, mask) if wanted else None
+
+    def _observe(self, y: Any, masks: Any) -> None:
         """Penalize the outputs, per batch row as Keras does; keep the gradient for backward."""
         gradients = []
-        for output in y if isinstance(y, (list, tuple)) else [y]:
+        for output, cover in _covered(y, masks):
             gradient = np.zeros_like(output)
             rows = max(1, len(output))
-            self.activity_penalty += float(self.activity_regularizer.penalty(output)) / rows
-            self.activity_regularizer.add_gradient(output, gradient)
+            penalty = self.activity_regularizer.penalty(output, *cover)
+            self.activity_penalty += float(penalty) / rows
+            self.activity_regularizer.add_gradient(output, gradient, *cover)
             gradient /= rows
             gradients.append(gradient)
         self._activities.append(gradients if isinstance(y, (list, tuple)) else gradients[0])
@@ -426,6 +441,8 @@ class Layer(Configured):
         """Forget the newest forward pass, which nobody will run backward."""
         if self._tapes:
             self._tapes.pop()
+        if self._activities:
+            self._activities.pop()
 
     def _need_built(self) -> None:
         if not self.built:
@@ -452,20 +469,32 @@ class Layer(Configured):
         for layer in self.sublayers():
             layer.forget()
 
-    def _backward(self, dy: Any, dstate: Any = None, *, wanted: tuple[str, ...] = ()) -> Any:
-        """Run the newest tape backward: parameters' gradients into `grad`; return all of them."""
-        tape = self._pop_tape()
+    def _gradients(
+        self, tape: Any, dy: Any, dstate: Any = None, wanted: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
+        """Run `tape` backward: parameters' gradients into `grad`; return those of `wanted`."""
         into, accumulate = self._gradient_arrays()
         if not into and not wanted:
-            return None
-        wrt = (*wanted, *into)
-        g = F.backward(tape, dy, dstate, wrt=wrt, into=None if accumulate else into)
+            return {}
+        made: dict[str, Any] = {}
+        if wanted:
+            shapes = tape.shapes()
+            for name in wanted:
+                several = name == "initial_state"
+                made[name] = (
+                    [np.empty(shape, self.dtype) for shape in shapes[name]]
+                    if several
+                    else np.empty(shapes[name], self.dtype)
+                )
+        new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
+        fill(tape, dy, dstate, {**made, **new})
         for argument, array in into.items():
             if accumulate:
-                array += getattr(g, argument)
+                array += new[argument]
             # Only now: a backward pass that fails leaves no gradients.
-            self._arguments[argument].grad_version = self._arguments[argument].version
-        return g
+            parameter = self._arguments[argument]
+            parameter.grad_version = parameter.clock.ticks
+        return made
 
     def _gradient_arrays(self) -> tuple[dict[str, np.ndarray], bool]:
         """Return the arrays for the gradients, by functional argument, and whether to add."""
@@ -524,6 +553,14 @@ def _shapes(x: Any) -> Any:
 
 def _several(x: Sequence[Any]) -> bool:
     return bool(x) and all(isinstance(a, np.ndarray) for a in x)
+
+
+def _covered(y: Any, masks: Any) -> list[tuple[np.ndarray, tuple[Any, ...]]]:
+    """Return (output, what a regularizer gets beside it: its mask or nothing) for each output."""
+    if not isinstance(y, (list, tuple)):
+        y, masks = [y], [masks]
+    covers = [None] * len(y) if masks is None else masks
+    return [(a, () if m is None else (m,)) for a, m in zip(y, covers, strict=True)]
 
 
 def _add_lists(a: Any, b: Any) -> Any:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import functional as F
 from ..errors import ArgumentError, ShapeError
-from ..functional.tape import fill
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
 from .stateful import States
@@ -167,6 +165,11 @@ class Recurrent(RecurrentBase):
             dstate = None if all(d is None for d in rest) else tuple(rest)
         if dy is not None:
             dy, dstate = self._to_engine(dy, dstate, done.output)
+        if states and not done.tape.has_state:
+            raise ArgumentError(
+                f"{self.name}: states=True needs a forward with an initial state, got one without\n"
+                "hint: pass initial_state to the call"
+            )
         wanted = (("x",) if inputs else ()) + (
             ("initial_state",) if states or (inputs and done.listed) else ()
         )
@@ -193,38 +196,6 @@ class Recurrent(RecurrentBase):
         first, *rest = dstate
         return None, (dy if first is None else first + dy, *rest)
 
-    def _gradients(
-        self, tape: Any, dy: Any, dstate: Any, wanted: tuple[str, ...]
-    ) -> dict[str, Any]:
-        """Run `tape` backward: parameters' gradients into `grad`; return those of `wanted`."""
-        into, accumulate = self._gradient_arrays()
-        if not into and not wanted:
-            return {}
-        made = self._room(tape.shapes(), wanted) if wanted else {}
-        new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
-        fill(tape, dy, dstate, {**made, **new})
-        for argument, array in into.items():
-            if accumulate:
-                array += new[argument]
-            # Only now: a backward pass that fails leaves no gradients.
-            parameter = self._arguments[argument]
-            parameter.grad_version = parameter.clock.ticks
-        return made
-
-    def _room(self, shapes: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
-        """Return new arrays for the gradients of `wanted`; a list of them for the initial state."""
-        if "initial_state" in wanted and "initial_state" not in shapes:
-            raise ArgumentError(
-                f"{self.name}: states=True needs a forward with an initial state, got one without\n"
-                "hint: pass initial_state to the call"
-            )
-        return {
-            name: [np.empty(s, self.dtype) for s in shapes[name]]
-            if name == "initial_state"
-            else np.empty(shapes[name], self.dtype)
-            for name in wanted
-        }
-
     # Step by step.
 
     @property
@@ -232,15 +203,12 @@ class Recurrent(RecurrentBase):
         """Whether an output needs no later input, so that `step` gives what a whole call gives."""
         return not self.go_backwards
 
-    def step(
-        self, x: Any, state: States, mask: Any = None, held: Any = None
-    ) -> tuple[np.ndarray, States]:
+    def step(self, x: Any, state: States, mask: Any = None) -> tuple[np.ndarray, States]:
         """Return y (B, H) of one step and the state after it: x (B, I), mask (B,) bool, inference.
 
-        The same bits as a call on the whole sequence, whose y at a masked step is `held`, the
-        output before it, here by default h of `state`; that is right from `zero_state` on. After
-        another initial state `held` is zero before the first valid step. Changes nothing in the
-        layer.
+        The same bits as a call on the whole sequence. At a masked step y is h of `state`: from
+        `zero_state` on, that is the output before it. (After another initial state a whole call
+        gives zero until a row's first valid step.) Changes nothing in the layer.
         """
         x = self._cast(x)
         if x.ndim != 2 or x.shape[1] != self._inputs:
@@ -254,5 +222,5 @@ class Recurrent(RecurrentBase):
         )
         y = out.y[:, 0]
         if mask is not None and not self.zero_output_for_mask:
-            y = np.where(mask, y, state[0] if held is None else held)
+            y = np.where(mask, y, state[0])
         return y, out.state

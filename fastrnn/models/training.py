@@ -232,8 +232,10 @@ class Training:
         targets = self._targets(who, batch.y, objective)
         weights = self._weights(batch.weight, targets, class_weight)
         values, covers = self._graph.run(arrays, masks, training=training, fused=objective.fused)
+        penalty = 0.0 if training else self._activity_loss(values, covers)
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
         loss, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
+        loss += penalty
         rows = len(arrays[0]) if arrays else 0
         return values, outputs, loss, gradients, targets, weights, covers, rows
 
@@ -287,16 +289,20 @@ class Training:
             layer.activity_penalty = 0.0
         return total
 
+    def _activity_loss(self, values: Sequence[Any], covers: Sequence[Any]) -> float:
+        """Return the penalties on outputs without training; with it the layers keep them."""
+        total = 0.0
+        for call in self._graph.calls:
+            if call.layer.activity_regularizer is not None:
+                outputs = [values[slot] for slot in call.writes]
+                total += call.layer.activity_loss(outputs, [covers[slot] for slot in call.writes])
+        return total
+
     def _test(self, batch: Batch) -> None:
-        values, outputs, loss, _, targets, weights, covers, rows = self._compute(
+        _, outputs, loss, _, targets, weights, covers, rows = self._compute(
             "evaluate", batch, False
         )
         objective = self._ready("evaluate")
-        for call in self._graph.calls:
-            if call.layer.activity_regularizer is not None:
-                for slot in call.writes:
-                    penalty = call.layer.activity_regularizer.penalty(values[slot])
-                    loss += float(penalty) / max(1, rows)
         for parameter in self.weights:  # type: ignore[attr-defined]
             if parameter.regularizer is not None:
                 loss += float(parameter.regularizer.penalty(parameter.value))

@@ -124,6 +124,8 @@ class TrainingStep:
                 self._update(iteration, closure)
             finally:
                 self._tick()  # what was derived from the values is stale, even if not all changed
+            for segment in self.segments if self._sums else ():
+                segment.grads[...] = 0  # a layer that clears only the rows it wrote knows no others
         if self._averages:
             self._average(iteration // self._every)
         if self._constrained:
