@@ -1,4 +1,4 @@
-"""The `fastrnn` command: demo, train, generate, versions.
+"""The `fastrnn` command: demo, train, generate, plugins, versions.
 
 Exit codes: 0; 2 for wrong arguments, texts and files; 1 for a training that failed; 128 + the
 signal's number (130 for Ctrl-C) when a training was stopped, after saving what was learned.
@@ -180,6 +180,15 @@ def _versions(options: argparse.Namespace) -> int:
     return 0
 
 
+def _plugins(options: argparse.Namespace) -> int:
+    from . import plugins_console
+
+    if options.check is not None:
+        return 1 if plugins_console.check(options.check) else 0
+    print(plugins_console.table())
+    return 0
+
+
 def _number(
     kind: type, low: float, high: float | None = None, *, included: bool = True
 ) -> Callable[[str], Any]:
@@ -258,6 +267,10 @@ def _parser() -> argparse.ArgumentParser:
         "--threads", type=_number(int, 1), help="computing threads (default: the cores)"
     )
     generate.set_defaults(run=_generate)
+
+    plugins = commands.add_parser("plugins", help="list optimizers and regularizers of others")
+    plugins.add_argument("--check", metavar="NAME", help="say of one whether it does what it must")
+    plugins.set_defaults(run=_plugins)
 
     versions = commands.add_parser("versions", help="print versions, SIMD target and threads")
     versions.set_defaults(run=_versions)

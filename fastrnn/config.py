@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _arguments(cls: type) -> list[str]:
 def plain(value: Any) -> Any:
     """Return `value` in terms that JSON can express; Configured objects with their class name."""
     if isinstance(value, Configured):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return {**_identity(type(value)), "config": value.get_config()}
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -102,17 +103,43 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _identity(cls: type) -> dict[str, Any]:
+    """Return what stands for `cls` in a configuration: its name; that of a plugin with a version."""
+    outside = not cls.__module__.startswith("fastrnn.")
+    for registry in Registry.with_plugins if outside else ():
+        plugin = registry.plugin_of(cls)
+        if plugin is not None:
+            return {"class_name": plugin.name, "plugin_version": plugin.version}
+    return {"class_name": cls.__name__}
+
+
 def nearest(name: Any, known: Any) -> str:
     """Return "; did you mean 'x'?" for a misspelt name, or nothing."""
     close = difflib.get_close_matches(str(name).lower(), [str(k) for k in known], n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
+class PluginSource(Protocol):
+    """What a registry asks for names that are not its own; `plugins.Plugins` is one."""
+
+    base: type
+
+    def names(self) -> list[str]:
+        """Return the names that are installed."""
+
+    def find(self, name: str) -> type | None:
+        """Return the class of that name, if there is one."""
+
+    def of(self, cls: type) -> Any:
+        """Return the plugin (`name`, `version`) that `cls` is, or None."""
+
+
 class Registry:
     """Classes of one kind by name: `get` turns what a user writes into an instance.
 
     Arguments: `kind`, the word of messages; `classes`, name -> class (or a function that makes an
-    instance). A class may have several names; its own name is always known as well.
+    instance); `plugins`, where to look for names that are not among them. A class may have several
+    names; its own name is always known as well.
 
     Example:
         >>> from fastrnn.config import Configured, Registry
@@ -127,8 +154,18 @@ class Registry:
         hint: names are those of Keras
     """
 
-    def __init__(self, kind: str, classes: Mapping[str, Callable[..., Any]]) -> None:
+    with_plugins: ClassVar[list[Registry]] = []
+
+    def __init__(
+        self,
+        kind: str,
+        classes: Mapping[str, Callable[..., Any]],
+        plugins: PluginSource | None = None,
+    ) -> None:
         self.kind = kind
+        self.plugins = plugins
+        if plugins is not None:
+            self.with_plugins.append(self)
         self.classes: dict[str, Callable[..., Any]] = dict(classes)
         for thing in list(self.classes.values()):
             if isinstance(thing, type):
@@ -139,7 +176,7 @@ class Registry:
         if isinstance(identifier, str):
             return self.find(identifier)()
         if isinstance(identifier, Mapping):
-            cls = self.find(identifier.get("class_name"))
+            cls = self.find(identifier.get("class_name"), identifier.get("plugin_version"))
             config = identifier.get("config", {})
             return cls.from_config(config) if hasattr(cls, "from_config") else cls(**config)
         if isinstance(identifier, type):
@@ -148,11 +185,44 @@ class Registry:
             return identifier
         return self.find(identifier)
 
-    def find(self, name: Any) -> Callable[..., Any]:
-        """Return the class of that name."""
-        if isinstance(name, str) and name in self.classes:
-            return self.classes[name]
-        raise ArgumentError(
-            f"{self.kind} must be one of {', '.join(self.classes)}; got {name!r}"
-            f"{nearest(name, self.classes)}\nhint: names are those of Keras"
+    def find(self, name: Any, version: str | None = None) -> Callable[..., Any]:
+        """Return the class of that name; `version` is that of the plugin which a file asks for."""
+        if isinstance(name, str):
+            if name in self.classes and version is None:
+                return self.classes[name]
+            found = None if self.plugins is None else self.plugins.find(name)
+            if found is not None:
+                self._compare_versions(name, found, version)
+                return found
+        raise ArgumentError(self._unknown(name, version))
+
+    def plugin_of(self, cls: type) -> Any:
+        """Return the plugin that `cls` is, unless a name of our own hides it."""
+        if self.plugins is None or not issubclass(cls, self.plugins.base):
+            return None
+        plugin = self.plugins.of(cls)
+        return None if plugin is None or plugin.name in self.classes else plugin
+
+    def _compare_versions(self, name: str, cls: type, version: str | None) -> None:
+        plugin = None if version is None else self.plugin_of(cls)
+        if plugin is not None and plugin.version != version:
+            warnings.warn(
+                f"{self.kind} {name!r}: saved with version {version} of {plugin.distribution}, "
+                f"loaded with {plugin.version}",
+                stacklevel=5,
+            )
+
+    def _unknown(self, name: Any, version: str | None) -> str:
+        if version is not None:
+            return (
+                f"{self.kind} {name!r}: the plugin of that name, version {version}, must be "
+                "installed, got none\nhint: install the package that brings it"
+            )
+        brought = [] if self.plugins is None else self.plugins.names()
+        known = [*self.classes, *brought]
+        more = f", or of the installed plugins {', '.join(brought)}" if brought else ""
+        return (
+            f"{self.kind} must be one of {', '.join(self.classes)}{more}; got {name!r}"
+            f"{nearest(name, known)}\nhint: names are those of Keras"
+            + (" and of plugins; `fastrnn plugins` lists them" if self.plugins else "")
         )

@@ -2,10 +2,12 @@
 
 __all__ = [
     "ArgumentError",
+    "ConformanceError",
     "DTypeError",
     "FastRNNError",
     "NonFiniteError",
     "NotSettableError",
+    "PluginError",
     "ShapeError",
     "StateError",
     "TapeError",
@@ -42,3 +44,11 @@ class StateError(FastRNNError, RuntimeError):
 
 class NotSettableError(FastRNNError, TypeError):
     """A value was set that follows from something else."""
+
+
+class PluginError(FastRNNError, ImportError):
+    """A plugin cannot be used: it does not load, is not what it should be, or may not be imported."""
+
+
+class ConformanceError(FastRNNError, AssertionError):
+    """Something does not do what its interface promises; the message lists each failed check."""

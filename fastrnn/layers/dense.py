@@ -111,7 +111,7 @@ class Dense(NumPyLayer):
         dy = self._gradient(dy, shape)
         if saved is not None:
             dy = self.activation.backward(dy, *saved)
-        return self._gradients(tape, dy, wanted=("x",) if inputs else ()).get("x")
+        return self._tape_gradients(tape, dy, wanted=("x",) if inputs else ()).get("x")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (..., O)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +12,9 @@ import numpy as np
 
 from .. import regularizers
 from ..config import Configured, floatx
-from ..errors import ArgumentError, ShapeError, TapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, TapeError
 from ..functional.tape import fill
-from ..random import generator, new_key
+from ..random import as_seed, generator, new_key
 from .symbolic import Node, Shape, Tensor, is_symbolic
 
 __all__ = ["Clock", "Layer", "Parameter", "as_shape"]
@@ -90,7 +91,19 @@ class Parameter:
 
     def check(self, value: Any) -> np.ndarray:
         """Return `value` as an array that `assign` takes."""
-        array = np.asarray(value, dtype=self.value.dtype)
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ShapeError(
+                f"{self.name}: value must be an array of shape {self.value.shape}, got "
+                f"{type(value).__name__}: {error}\nhint: all rows of an array have the same length"
+            ) from error
+        if array.dtype.kind not in "fiub":
+            raise DTypeError(
+                f"{self.name}: value must hold real numbers, got {array.dtype}\n"
+                f"hint: they become {self.value.dtype}, the parameter's"
+            )
+        array = array.astype(self.value.dtype, copy=False)
         if array.shape != self.value.shape:
             raise ShapeError(
                 f"{self.name}: value must have shape {self.value.shape}, got {array.shape}\n"
@@ -170,14 +183,9 @@ class Layer(Configured):
         self.name = name or _automatic_name(type(self).__name__)
         # What parameters' names begin with; a wrapper puts its own path before it.
         self.path = self.name
-        self.dtype = np.dtype(floatx() if dtype is None else dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ArgumentError(
-                f"{self.name}: dtype must be float32 or float64, got {dtype!r}\n"
-                "hint: float32 is the default and the fast one"
-            )
-        self.seed = seed if seed is None or isinstance(seed, (int, np.integer)) else tuple(seed)
-        self.key = new_key(seed)
+        self.dtype = _float_dtype(self.name, floatx() if dtype is None else dtype)
+        self.seed = as_seed(self.name, seed)
+        self.key = new_key(self.seed)
         self.draws = 0
         self._trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -259,6 +267,18 @@ class Layer(Configured):
                     f"{self.name}: inputs must all be symbolic, got {type(tensor).__name__} among "
                     "them\nhint: arrays enter a model through Input and fit or predict"
                 )
+        options.pop("training", None)  # that of the run decides, as in Keras
+        known = inspect.signature(self.forward).parameters
+        for name, value in options.items():
+            if name == "mask" and value is None:
+                continue
+            if name == "mask" or name not in known:
+                raise ArgumentError(
+                    f"{self.name}: a symbolic call cannot take {name}, got {value!r}\n"
+                    "hint: masks come with the data, from Masking, Embedding(mask_zero=True) or "
+                    "sequences of different length"
+                )
+        options.pop("mask", None)
         shapes = [tensor.shape for tensor in inputs]
         if not self.built:
             self.build(shapes[0] if single else shapes)
@@ -341,8 +361,8 @@ class Layer(Configured):
 
     @property
     def parameters(self) -> list[Parameter]:
-        """All parameters, own ones first."""
-        return [*self._own, *(p for layer in self.sublayers() for p in layer.parameters)]
+        """All parameters, own ones first, each once."""
+        return _distinct(self._own, (layer.parameters for layer in self.sublayers()))
 
     @property
     def trainable(self) -> bool:
@@ -361,7 +381,7 @@ class Layer(Configured):
         if not self._trainable:
             return []
         own = [p for p in self._own if p.trainable]
-        return [*own, *(p for layer in self.sublayers() for p in layer.trainable_weights)]
+        return _distinct(own, (layer.trainable_weights for layer in self.sublayers()))
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
@@ -373,7 +393,7 @@ class Layer(Configured):
     def weights(self) -> list[Parameter]:
         """All parameters in Keras's order: own ones that may be trained, own others, then those inside."""
         own = sorted(self._own, key=lambda p: not p.trainable)
-        return [*own, *(p for layer in self.sublayers() for p in layer.weights)]
+        return _distinct(own, (layer.weights for layer in self.sublayers()))
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the values of `weights`."""
@@ -437,6 +457,12 @@ class Layer(Configured):
             )
         return size
 
+    def drop_tapes(self) -> None:
+        """Forget all forward passes that were not run backward."""
+        self._tapes.clear()
+        self._activities.clear()
+        self.activity_penalty = 0.0
+
     def drop_tape(self) -> None:
         """Forget the newest forward pass, which nobody will run backward."""
         if self._tapes:
@@ -461,15 +487,13 @@ class Layer(Configured):
 
     def forget(self) -> None:
         """Drop tapes, penalties and gradients that an interrupted step left behind."""
-        self._tapes.clear()
-        self._activities.clear()
-        self.activity_penalty = 0.0
+        self.drop_tapes()
         for parameter in self._own:
             parameter.grad_version = -1
         for layer in self.sublayers():
             layer.forget()
 
-    def _gradients(
+    def _tape_gradients(
         self, tape: Any, dy: Any, dstate: Any = None, wanted: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Run `tape` backward: parameters' gradients into `grad`; return those of `wanted`."""
@@ -513,6 +537,25 @@ class Layer(Configured):
             if self._arguments[argument] in stale:
                 array[...] = 0  # changed alone since the last pass: the others still add up
         return into, accumulate
+
+
+def _distinct(own: list[Parameter], inside: Iterable[list[Parameter]]) -> list[Parameter]:
+    """Return own parameters, then those of the layers inside; one of a shared layer comes once."""
+    every = (p for parameters in (own, *inside) for p in parameters)
+    return list({id(p): p for p in every}.values())
+
+
+def _float_dtype(who: str, dtype: Any) -> np.dtype[Any]:
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError, KeyError):
+        found = None
+    if found is None or found not in (np.float32, np.float64):
+        raise ArgumentError(
+            f"{who}: dtype must be float32 or float64, got {dtype!r}\n"
+            "hint: float32 is the default and the fast one"
+        )
+    return found
 
 
 def reset_names() -> None:

@@ -173,7 +173,7 @@ class Recurrent(RecurrentBase):
         wanted = (("x",) if inputs else ()) + (
             ("initial_state",) if states or (inputs and done.listed) else ()
         )
-        g = self._gradients(done.tape, dy, dstate, wanted)
+        g = self._tape_gradients(done.tape, dy, dstate, wanted)
         if not wanted:
             return None
         dx = g.get("x")

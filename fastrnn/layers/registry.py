@@ -30,8 +30,8 @@ def _registry() -> Registry:
     )
 
 
-def register(*classes: type[Layer]) -> None:
-    """Make classes known by their names, as the layers of this package are.
+def register(*classes: type[Layer], **others: type[Layer]) -> None:
+    """Make classes known by their names, as the layers of this package are; `others` by other names.
 
     Example:
         >>> from fastrnn.layers import Dense
@@ -42,8 +42,7 @@ def register(*classes: type[Layer]) -> None:
         >>> get_layer_class("Twice") is Twice
         True
     """
-    for cls in classes:
-        _registry().classes[cls.__name__] = cls
+    _registry().classes.update({cls.__name__: cls for cls in classes}, **others)
 
 
 def get_layer_class(name: str) -> Any:

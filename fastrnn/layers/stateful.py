@@ -9,17 +9,36 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from .layer import Layer
 
-__all__ = ["Stateful", "States"]
+__all__ = ["Stateful", "States", "as_rows"]
 
 States = tuple[np.ndarray, ...]
+
+
+def as_rows(who: str, rows: Any, count: int) -> np.ndarray:
+    """Return the rows of a batch of `count` that a user names, by integers or a mask, as integers."""
+    chosen = np.atleast_1d(np.asarray(rows))
+    if chosen.dtype == bool and chosen.shape == (count,):
+        return np.flatnonzero(chosen)
+    whole = chosen.dtype.kind in "iu" or not chosen.size
+    if (
+        not whole
+        or chosen.ndim > 1
+        or (chosen.size and not 0 <= chosen.min() <= chosen.max() < count)
+    ):
+        raise ArgumentError(
+            f"{who}: rows must be integers in 0..{count - 1}, got {chosen.tolist()}\n"
+            "hint: they number the sequences of the batch; a mask has one entry for each"
+        )
+    return chosen.astype(np.intp)
 
 
 class Stateful(Layer):
     """A layer with a state, a tuple of arrays with one row per sequence.
 
-    A subclass says how wide they are. With the attribute `stateful`, or `carry`, which truncated
-    back-propagation through time sets for a while, a call starts where the last one ended. `carry`
-    starts anew where the batch size changes, `stateful` refuses.
+    A subclass says how wide they are. With the attribute `stateful` a call starts where the last
+    one ended; with `carry`, which truncated back-propagation through time sets for a while, a
+    training call does, and inference neither sees nor changes the state. `carry` starts anew where
+    the batch size changes, `stateful` refuses.
     """
 
     def __init__(self, *, stateful: bool = False, **options: Any) -> None:
@@ -40,7 +59,7 @@ class Stateful(Layer):
         return tuple(np.zeros((rows, width), self.dtype) for width in self.state_size)
 
     def reset_state(self, rows: Any = None, states: Any = None) -> None:
-        """Set the kept state to zero, or to `states`; with `rows`, integers, only those rows."""
+        """Set the kept state to zero, or to `states`; with `rows`, integers or a mask, only those."""
         if states is not None:
             states = self._as_states(states)
         if rows is None:
@@ -52,7 +71,8 @@ class Stateful(Layer):
                 self.states = list(self.zero_state(len(self.states[0])))
         elif self.states is not None:
             kept = tuple(s.copy() for s in self.states)
-            self.states = list(self._written(kept, np.asarray(rows).reshape(-1), states))
+            rows = as_rows(self.name, rows, len(kept[0]))
+            self.states = list(self._written(kept, rows, states))
         elif states is not None:
             raise ArgumentError(
                 f"{self.name}: reset_state must have a state to change rows of, got none yet\n"
@@ -65,12 +85,6 @@ class Stateful(Layer):
 
     def _written(self, kept: States, rows: np.ndarray, states: States | None) -> States:
         """Return `kept` with `states`, or zero, written into some rows."""
-        B = len(kept[0])
-        if rows.size and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= B):
-            raise ArgumentError(
-                f"{self.name}: rows must be integers in 0..{B - 1}, got {rows.tolist()}\n"
-                "hint: they number the sequences of the batch"
-            )
         shapes = [(len(rows), width) for width in self.state_size]
         if states is not None and [s.shape for s in states] != shapes:
             raise ShapeError(
@@ -78,18 +92,18 @@ class Stateful(Layer):
                 "hint: the arrays of a state have one row per sequence"
             )
         for i, array in enumerate(kept):
-            array[rows.astype(np.intp)] = 0 if states is None else states[i]
+            array[rows] = 0 if states is None else states[i]
         return kept
 
     def _as_states(self, states: Any) -> States:
         several = isinstance(states, (list, tuple))
         return tuple(self._cast(s) for s in (states if several else [states]))
 
-    def _start(self, states: Any, rows: int) -> States | None:
+    def _start(self, states: Any, rows: int, training: bool = True) -> States | None:
         """Return the state that a call begins with: the one given or kept, None for zeros."""
         if states is not None:
             return self._as_states(states)
-        if self.states is None or not (self.stateful or self.carry):
+        if self.states is None or not (self.stateful or (training and self.carry)):
             return None
         if len(self.states[0]) == rows:
             return tuple(self.states)
@@ -100,7 +114,7 @@ class Stateful(Layer):
             f"{rows}\nhint: keep the batch size, or call reset_state() first"
         )
 
-    def _keep(self, states: States) -> None:
+    def _keep(self, states: States, training: bool = True) -> None:
         """Note the state after a call, if it is to be kept."""
-        if self.stateful or self.carry:
+        if self.stateful or (training and self.carry):
             self.states, self._fresh = [s.copy() for s in states], False

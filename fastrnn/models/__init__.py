@@ -13,9 +13,13 @@ Example:
     2
 """
 
+from ..layers.registry import register
 from .files import load_model
 from .model import Model
 from .sequential import Sequential
 from .streaming import Stream
+
+# So that one model can be a layer of another when it is read from a file.
+register(Model, Sequential, Functional=Model)
 
 __all__ = ["Model", "Sequential", "Stream", "load_model"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..random import generator
 
-__all__ = ["Arrays", "Batch", "Batches", "Ragged", "as_column", "source"]
+__all__ = ["Arrays", "Batch", "Batches", "Feed", "Ragged", "as_column", "source"]
 
 
 @dataclass(slots=True)
@@ -64,10 +66,10 @@ class Ragged:
 
 def as_column(who: str, what: str, value: Any) -> Any:
     """Return one array of samples, or a `Ragged` for a list of arrays of different length."""
-    if isinstance(value, (np.ndarray, Ragged)):
+    if isinstance(value, Ragged):
         return value
     if hasattr(value, "to_numpy"):  # a pandas or polars frame or series
-        return value.to_numpy()
+        value = value.to_numpy()
     if isinstance(value, (list, tuple)) and value and _is_ragged(value):
         rows = [np.asarray(row) for row in value]
         shapes = {row.shape[1:] for row in rows}
@@ -80,7 +82,7 @@ def as_column(who: str, what: str, value: Any) -> Any:
         dtype = np.result_type(*rows)
         return Ragged([row.astype(dtype, copy=False) for row in rows])
     try:
-        array = np.asarray(value)
+        array = np.asarray(value)  # of a memmap a view: batches are read when they are needed
     except (TypeError, ValueError) as error:
         raise ArgumentError(
             f"{who}: {what} must be an array, got {type(value).__name__}: {error}\n"
@@ -108,15 +110,35 @@ def _map(form: Any, function: Any, several: bool) -> Any:
     if form is None:
         return None
     if isinstance(form, Mapping):
-        return {key: function(value) for key, value in form.items()}
+        return {key: _map(value, function, False) for key, value in form.items()}
     if several and isinstance(form, (list, tuple)):
-        return [None if value is None else function(value) for value in form]
+        return [_map(value, function, False) for value in form]
     return function(form)
+
+
+def _picker(form: Any, several: bool, gather: bool) -> Callable[[Any], Any]:
+    """Return the function from a batch's samples (a slice, or with `gather` integers) to its form."""
+    if form is None:
+        return _nothing
+    if isinstance(form, Mapping):
+        named = {key: _picker(value, False, gather) for key, value in form.items()}
+        return lambda index: {key: pick(index) for key, pick in named.items()}
+    if several and isinstance(form, (list, tuple)):
+        listed = [_picker(value, False, gather) for value in form]
+        return lambda index: [pick(index) for pick in listed]
+    if gather and isinstance(form, np.ndarray) and form.flags.carray:
+        return partial(form.take, axis=0)  # half the time of form[index]
+    picker: Callable[[Any], Any] = form.__getitem__
+    return picker
+
+
+def _nothing(index: Any) -> None:
+    return None
 
 
 def _leaves(form: Any, several: bool) -> list[Any]:
     if isinstance(form, Mapping):
-        return list(form.values())
+        form, several = list(form.values()), True
     if several and isinstance(form, (list, tuple)):
         return [one for one in form if one is not None]
     return [] if form is None else [form]
@@ -213,47 +235,65 @@ class Arrays(Batches):
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """Return the batches of one epoch."""
-        order = None
         n, size = self.samples or 0, self.batch_size
-        starts = range(0, n, size)
+        starts: Sequence[int] = range(0, n, size)
+        order = None
         if self._shuffle == "batch":
-            shuffled = generator(*self._key, number).permutation(len(starts))
-            starts = [int(i) * size for i in shuffled]  # type: ignore[assignment]
+            starts = [size * int(i) for i in generator(*self._key, number).permutation(len(starts))]
         elif self._shuffle:
             order = generator(*self._key, number).permutation(n)
-        for start in islice(starts, self.size):
-            chosen: Any = slice(start, start + size)
-            if order is not None:
-                chosen = order[chosen]
-            x, y, weight = (
-                _map(form, lambda column, chosen=chosen: column[chosen], several)
-                for form, several in zip(self._forms, self._several, strict=True)
-            )
-            yield Batch(x, y, weight)
+        x, y, weight = (
+            _picker(form, several, order is not None)
+            for form, several in zip(self._forms, self._several, strict=True)
+        )
+        for start in starts[: self.size]:
+            chosen = slice(start, start + size)
+            index = chosen if order is None else order[chosen]
+            yield Batch(x(index), y(index), weight(index))
 
 
-class Stream(Batches):
+class Feed(Batches):
     """Batches from a generator, an iterator or a dataset with `__len__` and `__getitem__`."""
 
-    def __init__(self, who: str, data: Any, steps: int | None) -> None:
+    def __init__(self, who: str, data: Any, counts: tuple[int, int], steps: int | None) -> None:
         self._who = who
         self._data = data
+        self._several = (counts[0] > 1, counts[1] > 1, counts[1] > 1)
         self._again = not isinstance(data, Iterator)
         self._running: Iterator[Any] | None = None if self._again else data
         length = len(data) if hasattr(data, "__len__") else None
         self.size = steps if steps is not None else length
         self._steps = steps
+        self._begun = self._warned = False
 
     def epoch(self, number: int) -> Iterator[Batch]:
-        """Return the next batches; a source that can start anew does so at each epoch."""
+        """Return the next batches; a source that can start anew does so at each epoch.
+
+        Warns, once, if an epoch ends before `steps` batches came.
+        """
         if self._again and self._steps is None:
             batches = self._start()
         else:
             if self._running is None:
                 self._running = self._start()
             batches = self._running if self._steps is None else islice(self._resumed(), self._steps)
+        taken = 0
         for item in batches:
+            taken += 1
             yield self._batch(item)
+        if not taken and not self._begun:
+            raise ArgumentError(
+                f"{self._who}: x must hold at least one batch, got none\n"
+                "hint: the generator may be used up; arrays and datasets start anew"
+            )
+        self._begun = True
+        if self._steps is not None and 0 < taken < self._steps and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"{self._who}: the input ran out of data after {taken} of {self._steps} batches of "
+                "an epoch; make the generator endless, or yield steps_per_epoch * epochs batches",
+                stacklevel=4,
+            )
         if self._again and hasattr(self._data, "on_epoch_end"):
             self._data.on_epoch_end()
 
@@ -274,15 +314,36 @@ class Stream(Batches):
             self._running = self._start()
 
     def _batch(self, item: Any) -> Batch:
-        if isinstance(item, tuple) and 1 <= len(item) <= 3:
-            x, y, weight = (*item, None, None)[:3]
-            return Batch(x, y, weight)
-        if isinstance(item, (np.ndarray, Mapping, list)):
-            return Batch(item, None, None)
-        raise ArgumentError(
-            f"{self._who}: batches must be (x, y) or (x, y, sample_weight), got "
-            f"{type(item).__name__}\nhint: a generator yields tuples of arrays"
-        )
+        """Return what one item stands for: x, (x,), (x, y) or (x, y, sample_weight).
+
+        A list stands for such a tuple, as in Keras, but for x where x comes alone or where it can
+        only be that: arrays, as many as the model has inputs.
+        """
+        if isinstance(item, list):
+            alone = self._who == "predict" or not 1 <= len(item) <= 3
+            item = (item,) if alone or self._lists_inputs(item) else tuple(item)
+        elif isinstance(item, Mapping) or hasattr(item, "__array__") or hasattr(item, "to_numpy"):
+            item = (item,)
+        if not isinstance(item, tuple) or not 1 <= len(item) <= 3:
+            got = f"a tuple of {len(item)}" if isinstance(item, tuple) else type(item).__name__
+            raise ArgumentError(
+                f"{self._who}: batches must be (x, y) or (x, y, sample_weight), got {got}\n"
+                "hint: a generator yields tuples of arrays"
+            )
+        forms = (*item, None, None)[:3]
+        return Batch(*map(self._form, ("x", "y", "sample_weight"), forms, self._several))
+
+    def _lists_inputs(self, item: list[Any]) -> bool:
+        return self._several[0] and not isinstance(item[0], (list, tuple, Mapping))
+
+    def _form(self, what: str, form: Any, several: bool) -> Any:
+        """Return one column for a list that stands for one, be it of rows or of just the array."""
+        if several or not isinstance(form, (list, tuple)):
+            return form
+        rank = 2 if what == "x" else 0  # of one row at most
+        if len(form) == 1 and isinstance(form[0], np.ndarray) and form[0].ndim > rank:
+            return form[0]
+        return as_column(self._who, what, form)
 
 
 def source(
@@ -298,6 +359,7 @@ def source(
     key: tuple[int, ...] = (0,),
 ) -> Batches:
     """Return the batches of arrays, or those of a generator or dataset given as `x`."""
+    _check(who, steps, shuffle)
     arrays = isinstance(x, (np.ndarray, list, tuple, Mapping, Ragged)) or hasattr(x, "to_numpy")
     dataset = hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
     if arrays or hasattr(x, "__array__") or not dataset:
@@ -309,4 +371,22 @@ def source(
             f"{who}: y and sample_weight must be left out when x is a generator or dataset\n"
             "hint: it yields (x, y) or (x, y, sample_weight)"
         )
-    return Stream(who, x, steps)
+    return Feed(who, x, counts, steps)
+
+
+def _check(who: str, steps: Any, shuffle: Any) -> None:
+    if not isinstance(shuffle, (bool, np.bool_)) and not (
+        isinstance(shuffle, str) and shuffle == "batch"
+    ):
+        raise ArgumentError(
+            f"{who}: shuffle must be True, False or 'batch', got {shuffle!r}\n"
+            "hint: 'batch' keeps batches together and shuffles their order"
+        )
+    if steps is not None and (
+        isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1
+    ):
+        name = {"fit": "steps_per_epoch", "validation_data": "validation_steps"}.get(who, "steps")
+        raise ArgumentError(
+            f"{who}: {name} must be an integer of at least 1 or None, got {steps!r}\n"
+            "hint: None reads all batches of the data"
+        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..config import plain
 from ..errors import ArgumentError, ShapeError
 from ..layers import InputLayer, Layer, Parameter
 from ..layers.registry import deserialize
+from ..plugins import restricted
 from ..saving import load_arrays, save_arrays
 from . import structure
 
@@ -27,8 +29,8 @@ __all__ = [
 ]
 
 KIND = "model"
-# Arrays of the training's state stand under this name.
-TRAINING = "training/"
+# Arrays of the training's state have names that begin so, as those of no layer do.
+TRAINING = "/training/"
 
 
 def graph_config(model: Any) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def graph_config(model: Any) -> dict[str, Any]:
 
 def graph_from_config(cls: Any, config: Mapping[str, Any], custom: Any = None) -> Any:
     """Return a model made from what `graph_config` returned."""
-    layers = [_layer(one, custom) for one in config["layers"]]
+    layers = [deserialize(one, custom) for one in config["layers"]]
     tensors: dict[int, Any] = {}
     for number, slot in config["inputs"]:
         layer = layers[number]
@@ -94,17 +96,6 @@ def graph_from_config(cls: Any, config: Mapping[str, Any], custom: Any = None) -
     return model
 
 
-def _layer(config: Mapping[str, Any], custom: Any) -> Layer:
-    return deserialize(config, {**_models(), **(custom or {})})
-
-
-def _models() -> dict[str, Any]:
-    from .model import Model
-    from .sequential import Sequential
-
-    return {"Model": Model, "Functional": Model, "Sequential": Sequential}
-
-
 def _named(layer: Layer, prefix: str) -> Iterator[tuple[str, Parameter]]:
     """Yield a name for every weight of a layer, in the order of `weights`."""
     own = {id(p) for inner in layer.sublayers() for p in inner.parameters}
@@ -118,8 +109,20 @@ def _named(layer: Layer, prefix: str) -> Iterator[tuple[str, Parameter]]:
 def _weights(model: Any) -> list[tuple[str, list[tuple[str, Parameter]]]]:
     """Return (layer name, its named weights) for the layers that have any."""
     model._need_graph()
-    found = [(layer.name, list(_named(layer, layer.name))) for layer in model.layers]
-    return [(name, weights) for name, weights in found if weights]
+    times: Counter[str] = Counter()
+    found = []
+    seen: set[int] = set()
+    for layer in model.layers:
+        weights = []
+        for key, parameter in _named(layer, layer.name):
+            if id(parameter) in seen:
+                continue  # of a layer that is shared with another part of the model
+            seen.add(id(parameter))
+            times[key] += 1
+            weights.append((key if times[key] == 1 else f"{key}#{times[key]}", parameter))
+        if weights:
+            found.append((layer.name, weights))
+    return found
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
@@ -129,12 +132,26 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Write configuration, weights, what the model was compiled with and the training's state."""
+    _refuse_split(model)
     training, state = _training(model)
     header = {
         "model": {"class_name": _class_name(model), "config": model.get_config()},
         "training": training,
     }
     _write(model, filepath, overwrite, header, state)
+
+
+def _refuse_split(model: Any) -> None:
+    """Refuse a model that a configuration would tear apart: a layer shared across its parts."""
+    homes: dict[int, Any] = {}
+    for layer in model.layers:
+        for inner in structure.walk(layer):
+            if homes.setdefault(id(inner), layer) is not layer:
+                raise ArgumentError(
+                    f"{model.name}: cannot be saved whole: {inner.name!r} is used both in "
+                    f"{homes[id(inner)].name!r} and in {layer.name!r}\n"
+                    "hint: save_weights works, for a model made by the same code"
+                )
 
 
 def _class_name(model: Any) -> str:
@@ -162,12 +179,27 @@ def _training(model: Any) -> tuple[Any, dict[str, np.ndarray]]:
         return None, {}
     arrays: dict[str, np.ndarray] = {}
     numbers: dict[str, Any] = {}
-    for name, value in (model._step.get_state() if model._step is not None else {}).items():
+    for name, value in _step_state(model).items():
         if isinstance(value, np.ndarray):
             arrays[TRAINING + name] = value
         else:
             numbers[name] = value
-    return {"settings": settings, "numbers": numbers}, arrays
+    kept = {
+        "settings": settings,
+        "numbers": numbers,
+        "arrays": list(arrays),
+        # What random masks and shuffling go by: those of a loaded model go on where they were.
+        "key": list(model._key),
+        "epochs": model._epochs,
+        "layers": [[list(layer.key), layer.draws] for layer in structure.walk(model)],
+    }
+    return kept, arrays
+
+
+def _step_state(model: Any) -> Mapping[str, Any]:
+    if model._step is not None:
+        return model._step.get_state()
+    return model._restored[1] if model._restored is not None else {}
 
 
 def _write(
@@ -192,12 +224,17 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    *,
+    allow_plugins: Sequence[str] = (),
 ) -> Any:
     """Return the model that `save` wrote: its layers, weights and, with `compile`, its training.
 
     `custom_objects`: name -> class, for layers and the like that are not fastrnn's; without it a
-    file can only name what fastrnn has. Nothing in a file is run. `safe_mode` is accepted: there is
-    no other. Raises OSError if the file cannot be read, ArgumentError if it is not a whole model.
+    file can only name what fastrnn has. `allow_plugins`: names of plugins (optimizers and
+    regularizers) that may be imported if the file needs them; those whose module was imported
+    before need no leave. Nothing in a file is run. `safe_mode` is accepted: there is no other.
+    Raises OSError if the file cannot be read, ArgumentError if it is not a whole model, PluginError
+    if it needs a plugin that may not be imported.
 
     Example:
         >>> import os, tempfile
@@ -216,23 +253,40 @@ def load_model(
             f"{name}: holds weights alone, not a model\n"
             "hint: make the model, then model.load_weights(path)"
         )
-    known = {**_models(), **(custom_objects or {})}
+    with restricted(name, allow_plugins):
+        return _model(name, arrays, header, custom_objects, compile)
+
+
+def _model(
+    name: str,
+    arrays: Mapping[str, np.ndarray],
+    header: Mapping[str, Any],
+    custom_objects: Mapping[str, Any] | None,
+    compile: bool,
+) -> Any:
+    """Return the model that a file's arrays and header describe."""
+    config = header["model"]
     try:
-        cls = known[config["class_name"]]
-        model = cls.from_config(config["config"], custom_objects)
+        model = deserialize(config, custom_objects)
         _fill(model, name, header, arrays, False, False)
+        if compile and header.get("training"):
+            _resume(model, header["training"], arrays, custom_objects)
     except (LookupError, TypeError, AttributeError) as error:
         raise ArgumentError(
             f"{name}: not a whole model: {error!r}\nhint: save the model again"
         ) from error
-    training = header.get("training")
-    if compile and training:
-        settings = dict(training["settings"])
-        model.compile(**_with_custom(settings, custom_objects))
-        state = {k[len(TRAINING) :]: a for k, a in arrays.items() if k.startswith(TRAINING)}
-        if state or training["numbers"]:
-            model._restored = {**state, **training["numbers"]}
     return model
+
+
+def _resume(model: Any, training: Mapping[str, Any], arrays: Any, custom: Any) -> None:
+    """Compile a loaded model as it was, and put its training where it was."""
+    model.compile(**_with_custom(dict(training["settings"]), custom))
+    state = {key[len(TRAINING) :]: arrays[key] for key in training["arrays"]}
+    if state or training["numbers"]:
+        model.training_step().set_state({**state, **training["numbers"]})
+    model._key, model._epochs = tuple(training["key"]), training["epochs"]
+    for layer, (key, draws) in zip(structure.walk(model), training["layers"], strict=True):
+        layer.key, layer.draws = tuple(key), draws
 
 
 def _with_custom(settings: dict[str, Any], custom: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -266,7 +320,12 @@ def _fill(
     skip_mismatch: bool,
     by_name: bool,
 ) -> None:
-    found = [(name, [arrays[key] for key in keys]) for name, keys in header["layers"]]
+    try:
+        found = [(name, [arrays[key] for key in keys]) for name, keys in header["layers"]]
+    except (LookupError, TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"{path}: the header does not fit the arrays: {error!r}\nhint: save the model again"
+        ) from error
     mine = [(name, [p for _, p in weights]) for name, weights in _weights(model)]
     if by_name:
         known = dict(found)

@@ -68,11 +68,13 @@ class Graph:
         self._output_slots = [self.slots[id(t)] for t in self.outputs]
         self._warned: set[int] = set()
 
-    def __getstate__(self) -> tuple[list[Tensor], list[Tensor]]:
-        return self.inputs, self.outputs
+    def __getstate__(self) -> tuple[list[Node], list[Tensor], list[Tensor]]:
+        # All nodes in order, each after those it reads: nothing recurses through a deep graph.
+        sources = [tensor.node for tensor in self.inputs]
+        return [*sources, *(call.node for call in self.calls)], self.inputs, self.outputs
 
-    def __setstate__(self, ends: tuple[list[Tensor], list[Tensor]]) -> None:
-        self.__init__(*ends)  # type: ignore[misc]  # slots go by identity: count them anew
+    def __setstate__(self, kept: tuple[list[Node], list[Tensor], list[Tensor]]) -> None:
+        self.__init__(*kept[1:])  # type: ignore[misc]  # slots go by identity: count them anew
 
     def run(
         self,

@@ -6,6 +6,7 @@ looks at what every layer made of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..layers.recurrent import Recurrent
 from . import structure
 from .data import Batch, Ragged
 
-__all__ = ["blame_gradient", "blame_loss"]
+__all__ = ["Memory", "blame_gradient", "blame_loss", "blame_penalty"]
 
 GATES = {
     "i": "input gate",
@@ -33,6 +34,43 @@ HINT = (
 )
 
 
+class Memory:
+    """What a forward pass in training changes beside the tapes, as it was before.
+
+    That is the running statistics, the states that recurrent layers carry, and how many random
+    masks were drawn: with them recalled, the same batch gives the same numbers again.
+    """
+
+    __slots__ = ("_layers", "_statistics")
+
+    def __init__(self, layers: Sequence[Any], statistics: Sequence[Any]) -> None:
+        self._layers = [
+            (layer, layer.draws, getattr(layer, "states", None), getattr(layer, "_fresh", None))
+            for layer in layers
+        ]
+        self._statistics = [(p, p.value.copy()) for p in statistics]
+
+    def recall(self) -> None:
+        """Put everything back."""
+        for layer, draws, states, fresh in self._layers:
+            layer.draws = draws
+            if fresh is not None:
+                layer.states, layer._fresh = states, fresh
+        for parameter, value in self._statistics:
+            parameter.assign(value)
+
+
+def blame_penalty(model: Any, loss: float, step: int) -> str:
+    """Return the message for a loss that only the penalties of regularizers make infinite."""
+    for parameter in model.trainable_weights:
+        if parameter.regularizer is not None:
+            penalty = float(parameter.regularizer.penalty(parameter.value))
+            if not np.isfinite(penalty):
+                place = f"the regularizer of {parameter.name!r} gives {penalty}"
+                return f"{model.name}: the loss must be finite, got {loss} at step {step}: {place}\n{HINT}"
+    return f"{model.name}: the loss must be finite, got {loss} at step {step} with its penalties\n{HINT}"
+
+
 def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
     """Return the message for a loss that is infinite or NaN."""
     who = f"{model.name}: the loss must be finite, got {loss} at step {step}: "
@@ -41,14 +79,17 @@ def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
         if place:
             return f"{who}{what} holds {place}\nhint: remove or replace such samples, or mask them"
     arrays, masks = model._inputs(batch.x)
-    values, covers = model._graph.run(arrays, masks)
+    before = [getattr(layer, "states", None) for layer in structure.walk(model)]
+    states = dict(zip((id(layer) for layer in structure.walk(model)), before, strict=True))
+    values, covers = model._graph.run(arrays, masks, training=True)
     for call in model._graph.calls:
         outputs = [(values[slot], covers[slot]) for slot in call.writes]
         if all(_valid(y, cover) for y, cover in outputs):
             continue
         x = [values[slot] for slot in call.reads]
         mask = covers[call.reads[0]]
-        return f"{who}{_layer(call.layer, x, mask, outputs[0][0])}\n{HINT}"
+        start = x[1:] or states.get(id(call.layer))
+        return f"{who}{_layer(call.layer, x[0], start, mask, outputs[0][0])}\n{HINT}"
     for parameter in model.weights:
         if not np.isfinite(parameter.value).all():
             return f"{who}the weight {parameter.name!r} holds {_word(parameter.value)}\n{HINT}"
@@ -102,21 +143,23 @@ def _bad_place(form: Any) -> str | None:
     return None
 
 
-def _layer(layer: Any, x: list[Any], mask: Any, y: np.ndarray) -> str:
+def _layer(layer: Any, x: Any, start: Any, mask: Any, y: np.ndarray) -> str:
     who = f"layer {layer.name!r} ({type(layer).__name__})"
     if isinstance(layer, Recurrent):
-        place = _first_step(layer, x, mask)
+        place = _first_step(layer, x, start, mask)
         if place is not None:
             return f"{who} is the first whose output is not: {place}"
     return f"{who} is the first whose output is not: it holds {_word(y)}"
 
 
-def _first_step(layer: Any, x: list[Any], mask: Any) -> str | None:
+def _first_step(layer: Any, x: Any, start: Any, mask: Any) -> str | None:
     """Name the time step, the row and the gate where a recurrent layer left the finite numbers."""
-    inputs = np.asarray(x[0], layer.dtype)
+    inputs = np.asarray(x, layer.dtype)
     if layer.time_major:
         inputs = inputs.swapaxes(0, 1)
-    state = tuple(x[1:]) or tuple(layer.zero_state(len(inputs)))
+    state = tuple(start or layer.zero_state(len(inputs)))
+    if not all(np.isfinite(part).all() for part in state):
+        return "the state it starts from holds NaN or infinity"
     steps = range(inputs.shape[1])
     with np.errstate(all="ignore"):
         for t in reversed(steps) if layer.go_backwards else steps:

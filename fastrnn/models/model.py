@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import nearest
 from ..errors import ArgumentError, ShapeError, StateError
-from ..layers import Layer, Parameter, Tensor
+from ..layers import Layer, Tensor
 from . import files, structure
 from .graph import Graph
 from .streaming import Stream
@@ -71,6 +71,7 @@ class Model(Training, Layer):
                         f"{type(tensor).__name__}\nhint: start from Input(shape)"
                     )
         self._graph = Graph(*tensors)
+        self._forget_training()  # its slots are others now
         twice = [n for n, k in Counter(one.name for one in self._graph.layers).items() if k > 1]
         if twice:
             raise ArgumentError(
@@ -157,6 +158,9 @@ class Model(Training, Layer):
         """Run the model on arrays, or use it as a layer of another model."""
         if isinstance(x, Mapping):
             x = structure.match(self.name, "x", x, self._input_form, self.input_names)
+        if options.get("training"):
+            for layer in structure.walk(self):  # nobody runs earlier calls backward any more
+                layer.drop_tapes()
         return super().__call__(x, **options)
 
     def run_masked(self, x: Any, mask: Any, training: bool, **options: Any) -> tuple[Any, Any]:
@@ -236,10 +240,6 @@ class Model(Training, Layer):
         self._need_graph()
         print_summary(self, line_length, **options)
 
-    def parameter_list(self) -> list[Parameter]:
-        """Return the parameters that training changes, each once."""
-        return list({id(p): p for p in self.trainable_weights}.values())
-
     # Keeping it.
 
     def get_config(self) -> dict[str, Any]:
@@ -254,7 +254,7 @@ class Model(Training, Layer):
         """Return a new model from what `get_config` returned."""
         return files.graph_from_config(cls, config, custom_objects)
 
-    def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+    def save(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the model, its weights and the state of its training to a file, atomically.
 
         The file is safetensors with JSON in its header, whatever the name's ending.

@@ -12,9 +12,15 @@ from .. import losses as loss_functions
 from .. import metrics as metric_functions
 from ..activations import get as activation
 from ..errors import ArgumentError
+from ..losses.arrays import combine
 from .graph import Graph
 
-__all__ = ["Mean", "Objective"]
+__all__ = ["Mean", "Objective", "check_names"]
+
+FLOAT64 = np.dtype(np.float64)
+# Names that stand for different losses or metrics, by the shapes of targets and outputs.
+LOSSES_BY_SHAPE = ("crossentropy", "ce")
+METRICS_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 class Mean:
@@ -57,12 +63,13 @@ class Objective:
         weighted_metrics: Any,
     ) -> None:
         self.names = list(names)
-        self.losses = [
-            None if one is None else loss_functions.get(one)
+        # A loss that goes by the shapes of targets and outputs stays a name until they come.
+        self.losses: list[Any] = [
+            one if one is None or one in LOSSES_BY_SHAPE else loss_functions.get(one)
             for one in _per_output("loss", loss, self.names)
         ]
         weights = _per_output("loss_weights", loss_weights, self.names)
-        self.weights = [1.0 if w is None else float(w) for w in weights]
+        self.loss_weights = [1.0 if w is None else _number("loss_weights", w) for w in weights]
         self._asked = [
             _metric_lists("metrics", metrics, self.names),
             _metric_lists("weighted_metrics", weighted_metrics, self.names),
@@ -91,9 +98,13 @@ class Objective:
         """The metric objects in use; none before the first batch."""
         return [metric for group in self._metrics or () for _, metric, _ in group]
 
-    def needs_targets(self, at: int) -> bool:
-        """Tell whether output `at` has a loss or metrics."""
-        return self.losses[at] is not None or any(lists[at] for lists in self._asked)
+    @property
+    def needed(self) -> list[bool]:
+        """Which outputs have a loss or metrics, and need targets."""
+        return [
+            loss is not None or any(lists[at] for lists in self._asked)
+            for at, loss in enumerate(self.losses)
+        ]
 
     def reset(self) -> None:
         """Start the averages of a new epoch."""
@@ -105,8 +116,7 @@ class Objective:
 
     def pause(self) -> tuple[Any, ...]:
         """Return the averages so far and start new ones: those of a validation within an epoch."""
-        states = [copy.deepcopy(vars(metric)) for metric in self.metrics]
-        kept = (self.loss, self.output_losses, states)
+        kept = (self.loss, self.output_losses, {id(m): _state(m) for m in self.metrics})
         self.loss, self.output_losses = Mean(), [Mean() for _ in self.names]
         self.reset()
         return kept
@@ -114,8 +124,14 @@ class Objective:
     def resume(self, kept: tuple[Any, ...]) -> None:
         """Go on with the averages that `pause` returned."""
         self.loss, self.output_losses, states = kept
-        for metric, state in zip(self.metrics, states, strict=False):
-            vars(metric).update(state)
+        for metric in self.metrics:
+            if id(metric) in states:
+                variables, numbers = states[id(metric)]
+                for variable, value in zip(metric.variables, variables, strict=True):
+                    variable[...] = value
+                vars(metric).update(numbers)
+            else:
+                metric.reset_state()
 
     def compute(
         self,
@@ -133,6 +149,9 @@ class Objective:
             if loss is None:
                 gradients.append(None)
                 continue
+            if isinstance(loss, str):
+                loss = loss_functions.resolve(loss, targets[at], outputs[at])
+                self.losses[at] = loss
             value, dy = loss.compute(
                 targets[at],
                 outputs[at],
@@ -143,9 +162,9 @@ class Objective:
             )
             if len(self.losses) > 1:
                 self.output_losses[at].add(value, len(outputs[at]))
-            if self.weights[at] != 1.0:
-                value *= self.weights[at]
-                dy = None if dy is None else dy * dy.dtype.type(self.weights[at])
+            if self.loss_weights[at] != 1.0:
+                value *= self.loss_weights[at]
+                dy = None if dy is None else dy * dy.dtype.type(self.loss_weights[at])
             total += value
             gradients.append(dy)
         return total, gradients
@@ -167,7 +186,8 @@ class Objective:
             self._metrics = self._resolved(targets, finished)
         for at, group in enumerate(self._metrics):
             for _, metric, weighted in group:
-                weight = _merged(weights[at] if weighted else None, masks[at], targets[at])
+                given = weights[at] if weighted else None
+                weight = combine(metric.name, given, masks[at], FLOAT64)
                 metric.update_state(targets[at], finished[at], weight)
 
     def _resolved(
@@ -182,6 +202,9 @@ class Objective:
                     name = metric.name
                     if len(self.names) > 1:
                         name = f"{self.names[at]}_{name}"
+                    if weighted and name in used:
+                        prefix = f"{self.names[at]}_" if len(self.names) > 1 else ""
+                        name = f"{prefix}weighted_{metric.name}"
                     count = used.setdefault(name, 0)
                     used[name] += 1
                     groups[at].append((f"{name}_{count}" if count else name, metric, weighted))
@@ -235,14 +258,44 @@ def _metric_lists(what: str, value: Any, names: Sequence[str]) -> list[list[Any]
     return [listed(one) for one in _per_output(what, value, names)]
 
 
-def _merged(weight: Any, mask: Any, target: Any) -> Any:
-    """Return the sample weights with masked steps at 0."""
-    if mask is None:
-        return weight
-    cover = np.asarray(mask)
-    if weight is None:
-        return cover.astype(np.float64)
-    weight = np.asarray(weight)
-    if weight.ndim < cover.ndim:
-        weight = weight.reshape(weight.shape + (1,) * (cover.ndim - weight.ndim))
-    return weight * cover
+def _number(what: str, value: Any) -> float:
+    if isinstance(value, (int, float, np.integer, np.floating)):
+        return float(value)
+    raise ArgumentError(
+        f"compile: {what} must hold numbers, got {value!r}\nhint: one per output, 1.0 by default"
+    )
+
+
+def _state(metric: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return copies of a metric's variables, and of the other numbers that it keeps."""
+    variables = metric.variables
+    mine = {id(v) for v in variables}
+    numbers = {
+        name: copy.copy(value)
+        for name, value in vars(metric).items()
+        if isinstance(value, (int, float, np.ndarray)) and id(value) not in mine
+    }
+    return [v.copy() for v in variables], numbers
+
+
+def check_names(loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
+    """Refuse names that no loss and no metric has."""
+    for one in _leaves(loss):
+        if one is not None and one not in LOSSES_BY_SHAPE:
+            loss_functions.get(one)
+    for one in (*_leaves(metrics), *_leaves(weighted_metrics)):
+        if isinstance(one, str) and one not in METRICS_BY_SHAPE:
+            metric_functions.get(one)
+
+
+def _leaves(value: Any) -> list[Any]:
+    """Return what lists and dicts by output hold; a configuration is one thing."""
+    if isinstance(value, Mapping) and not _is_config(value):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [leaf for one in value for leaf in _leaves(one)]
+    return [value]
+
+
+def _is_config(value: Any) -> bool:
+    return isinstance(value, Mapping) and "class_name" in value

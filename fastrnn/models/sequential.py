@@ -106,7 +106,6 @@ class Sequential(Model):
             self.built = bool(self._stack)
             if self.built:
                 self._set_graph(self._entry, output)
-        self._forget_training()
         return layer
 
     def build(self, input_shape: Any = None) -> None:
@@ -153,6 +152,7 @@ class Sequential(Model):
         """Return the configurations of the layers, and the shape of the input if it is known."""
         return {
             "name": self.name,
+            "trainable": self.trainable,
             "layers": [
                 {"class_name": type(one).__name__, "config": one.get_config()}
                 for one in self._stack
@@ -171,4 +171,5 @@ class Sequential(Model):
             model.add(InputLayer(batch_shape=shape))
         for layer in config["layers"]:
             model.add(deserialize(layer, custom_objects))
+        model._trainable = bool(config.get("trainable", True))
         return model

@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, DTypeError, ShapeError
 from ..layers import Embedding
 from ..layers.recurrent import Recurrent
+from ..layers.stateful import as_rows
 from . import structure
+from .graph import Graph
 
 __all__ = ["Stream", "live_slots"]
 
 
-def live_slots(model: Any, who: str) -> list[bool]:
-    """Return which slots of the graph have the time axis that runs.
+def live_slots(graph: Graph, name: str, who: str) -> list[bool]:
+    """Return which slots of the graph of the model `name` have the time axis that runs.
 
     Raises ArgumentError for a layer that would have to look at steps that have not come yet.
     """
-    graph = model._graph
     live = [False] * len(graph.slots)
     for tensor, slot in zip(graph.inputs, graph._input_slots, strict=True):
         looked_up = any(
@@ -31,7 +32,7 @@ def live_slots(model: Any, who: str) -> list[bool]:
         moving = [live[slot] for slot in call.reads]
         if not any(moving):
             continue
-        layer = call.layer
+        layer: Any = call.layer
         recurrent = isinstance(layer, Recurrent)
         if recurrent and layer.streamable and not any(moving[1:]):
             live[call.writes[0]] = layer.return_sequences
@@ -40,7 +41,7 @@ def live_slots(model: Any, who: str) -> list[bool]:
                 live[slot] = True
         else:
             raise ArgumentError(
-                f"{model.name}: {who} goes through time step by step, but {layer.name!r} "
+                f"{name}: {who} goes through time step by step, but {layer.name!r} "
                 f"({type(layer).__name__}) needs the whole sequence\n"
                 "hint: leave out Bidirectional, go_backwards, attention, pooling and reshaping "
                 "over time"
@@ -53,7 +54,7 @@ class Stream:
 
     `step` returns what `predict` would return for the last step of the sequence so far, to the bit.
     Several streams of one model are independent of each other. Made by `Model.stream`. Can be
-    pickled, with its model.
+    pickled, with its model. Layers that the model gains or loses later are not seen.
 
     Example:
         >>> import numpy as np
@@ -79,10 +80,19 @@ class Stream:
             )
         self.model = model
         self.batch_size = int(batch_size)
-        self._live = live_slots(model, "stream")
+        self._follow(
+            model._graph,
+            (model._input_form, model.input_names),
+            (model._output_form, model.output_names),
+        )
+
+    def _follow(self, graph: Graph, inputs: Any, outputs: Any) -> None:
+        """Begin with a graph, whose `inputs` and `outputs` are (form, names)."""
+        self._graph, self._inputs, self._outputs = graph, inputs, outputs
+        self._live = live_slots(graph, self.model.name, "stream")
         self._calls = [
             call
-            for call in model._graph.calls
+            for call in graph.calls
             if isinstance(call.layer, Recurrent) and self._live[call.reads[0]]
         ]
         self._index = {id(call): at for at, call in enumerate(self._calls)}
@@ -94,6 +104,8 @@ class Stream:
 
     def reset(self, rows: Any = None) -> None:
         """Forget the past: of all sequences, or of `rows` (indices or a mask)."""
+        if rows is not None:
+            rows = as_rows("stream", rows, self.batch_size)
         for at, state in enumerate(self._states):
             fresh = begun = None
             if rows is not None and state is not None:
@@ -136,12 +148,12 @@ class Stream:
     def step(self, x: Any, out: Any = None) -> Any:
         """Take the next time step, x (B, I) or (B,) integers; return y (B, ...).
 
-        `out`: an array (or a list of them for several outputs) to write into; the result is it.
+        `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
         """
-        model, graph = self.model, self.model._graph
+        graph = self._graph
         values: list[Any] = [None] * len(graph.slots)
         masks: list[Any] = [None] * len(graph.slots)
-        given = structure.match("stream", "x", x, model._input_form, model.input_names)
+        given = structure.match("stream", "x", x, *self._inputs)
         for tensor, slot, array in zip(graph.inputs, graph._input_slots, given, strict=True):
             values[slot] = self._input(tensor, slot, array)
         states, begun = list(self._states), list(self._begun)
@@ -154,9 +166,14 @@ class Stream:
         outputs = [
             values[slot][:, 0] if self._live[slot] else values[slot] for slot in graph._output_slots
         ]
-        outputs = _written(outputs, out)
+        # Copies share memory with nothing that the stream keeps.
+        form = self._outputs[0]
+        if out is None:
+            out = structure.rebuild(form, [np.array(y) for y in outputs])
+        else:
+            _write(outputs, structure.match("stream", "out", out, *self._outputs))
         self._states, self._begun = states, begun
-        return structure.rebuild(model._output_form, outputs)
+        return out
 
     def _input(self, tensor: Any, slot: int, array: Any) -> np.ndarray:
         array = np.asarray(array)
@@ -219,28 +236,39 @@ class Stream:
         return {
             "model": self.model,
             "batch_size": self.batch_size,
+            "graph": (self._graph, self._inputs, self._outputs),
             "states": self._states,
             "begun": self._begun,
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        self.__init__(kept["model"], kept["batch_size"])  # type: ignore[misc]
+        self.model, self.batch_size = kept["model"], kept["batch_size"]
+        self._follow(*kept["graph"])
         self._states, self._begun = kept["states"], kept["begun"]
 
 
-def _written(outputs: list[Any], out: Any) -> list[Any]:
-    """Return outputs that share memory with nothing the stream keeps; in `out` if given."""
-    if out is None:
-        return [np.array(y) for y in outputs]
-    into = [out] if isinstance(out, np.ndarray) else list(out)
+def _write(outputs: list[Any], into: list[Any]) -> None:
+    """Write `outputs` into the arrays of a user; into none of them if one does not fit."""
     for y, target in zip(outputs, into, strict=True):
+        if not isinstance(target, np.ndarray):
+            raise DTypeError(
+                f"stream: out must be a NumPy array, got {type(target).__name__}\n"
+                "hint: np.empty(shape, dtype); a list or dict of them for several outputs"
+            )
         if target.shape != y.shape:
             raise ShapeError(
                 f"stream: out must have shape {y.shape}, got {target.shape}\n"
                 "hint: one time step, without the time axis"
             )
+        if not np.can_cast(y.dtype, target.dtype):
+            raise DTypeError(
+                f"stream: out must hold {y.dtype}, got {target.dtype}\n"
+                "hint: an array of the output's dtype, or of one that holds all its numbers"
+            )
+        if not target.flags.writeable:
+            raise ArgumentError("stream: out is read-only\nhint: pass a writable array")
+    for y, target in zip(outputs, into, strict=True):
         target[...] = y
-    return into
 
 
 def _shapes(states: Any) -> Any:

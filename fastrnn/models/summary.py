@@ -160,8 +160,7 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _totals(model: Any) -> list[str]:
     def count(parameters: Any) -> tuple[int, int]:
-        unique = {id(p): p for p in parameters}.values()
-        return sum(p.value.size for p in unique), sum(p.value.nbytes for p in unique)
+        return sum(p.value.size for p in parameters), sum(p.value.nbytes for p in parameters)
 
     trainable, frozen = count(model.trainable_weights), count(model.non_trainable_weights)
     kept = model._optimizer_size()

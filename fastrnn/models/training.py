@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +17,10 @@ from ..errors import ArgumentError, NonFiniteError, ShapeError, StateError
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
-from .data import Arrays, Batch, Batches, Ragged, as_column, source
-from .guard import blame_gradient, blame_loss
-from .objective import Objective
+from .data import Arrays, Batch, Batches, Ragged, source
+from .guard import Memory, blame_gradient, blame_loss, blame_penalty
+from .objective import Objective, check_names
+from .targets import targets_of, weights_of
 from .truncated import Chunks
 
 if TYPE_CHECKING:
@@ -43,12 +46,15 @@ class Training:
         self._objective: Objective | None = None
         self._step: TrainingStep | None = None
         self._step_for: list[int] = []  # the identities of the parameters it was made for
-        # What `training_step` finds out once for many batches: how gradients flow, the parameters
-        # that a forward pass may change (running statistics), the layers with a penalty.
+        # What `training_step` finds out once for many batches: how gradients flow, all layers, the
+        # parameters that a forward pass may change (running statistics), the layers with a penalty.
         self._route: list[tuple[bool, bool]] | None = None
-        self._bystanders: list[Any] = []
+        self._layers: list[Any] = []
+        self._statistics: list[Any] = []
         self._penalized: list[Any] = []
-        self._restored: Any = None  # the state of a training that a file brought along
+        self._epochs = 0  # how many were begun: each is shuffled in its own way
+        # The names of the trained parameters and the state of their training, from a copy.
+        self._restored: tuple[list[str], dict[str, Any]] | None = None
         self._key = new_key()
         self._free = [True]  # popped by the one call of fit that may run
 
@@ -57,10 +63,14 @@ class Training:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what belongs to this process: flat blocks, a running fit."""
-        kept = dict(self.__dict__)
+        # The graph first: it lists its nodes in order, so that nothing recurses through them.
+        kept = {"_graph": None, **self.__dict__} if self.built else dict(self.__dict__)
+        restored = self._restored
         if self._step is not None:
-            kept["_restored"] = self._step.get_state()
-        kept.update(_step=None, _free=[True], _tapes=[])
+            restored = [p.name for p in self._step.parameters], self._step.get_state()
+            restored[1].pop("learning_rate", None)  # the optimizer's own: it may change meanwhile
+        kept.update(_step=None, _restored=restored, _free=[True], _tapes=[])
+        kept.update(_layers=[], _statistics=[], _penalized=[])
         return kept
 
     @property
@@ -107,7 +117,8 @@ class Training:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
-        if self.built:  # else at the first batch: names are checked now where they can be
+        check_names(**settings)
+        if self.built:  # else at the first batch
             objective = Objective(self._graph, self.output_names, **settings)
             self._objective = objective
         else:
@@ -145,7 +156,7 @@ class Training:
         It is made anew when which layers are trainable has changed since, which is looked at when
         `fit` or `train_on_batch` begins.
         """
-        parameters = list({id(p): p for p in self.trainable_weights}.values())  # type: ignore[attr-defined]
+        parameters = self.trainable_weights  # type: ignore[attr-defined]
         wanted = [id(p) for p in parameters]
         if self._step is None or self._step_for != wanted:
             if not parameters:
@@ -156,16 +167,14 @@ class Training:
             assert self.optimizer is not None
             self._step = TrainingStep(parameters, self.optimizer)
             self._step_for = wanted
-            if self._restored is not None:
-                self._step.set_state(self._restored)
-                self._restored = None
+            names, state = self._restored or (None, {})
+            if names == [p.name for p in parameters]:
+                self._step.set_state(state)
+            self._restored = None
         self._route = self._graph.route()
-        self._bystanders = [p for p in self.non_trainable_weights if not p.trainable]  # type: ignore[attr-defined]
-        self._penalized = [
-            layer
-            for layer in structure.walk(self)  # type: ignore[arg-type]
-            if layer.activity_regularizer is not None
-        ]
+        self._layers = list(structure.walk(self))  # type: ignore[arg-type]
+        self._statistics = [p for p in self.weights if not p.trainable]  # type: ignore[attr-defined]
+        self._penalized = [one for one in self._layers if one.activity_regularizer is not None]
         return self._step
 
     # One batch.
@@ -186,51 +195,14 @@ class Training:
         pairs = [leaf.padded() if isinstance(leaf, Ragged) else (leaf, None) for leaf in found]
         return self.ranked([array for array, _ in pairs]), [mask for _, mask in pairs]  # type: ignore[attr-defined]
 
-    def _targets(self, who: str, y: Any, objective: Objective) -> list[Any]:
-        names = self.output_names
-        needed = [objective.needs_targets(at) for at in range(len(names))]
-        if y is None and any(needed):
-            raise ArgumentError(
-                f"{who}: y is missing, got None\nhint: the loss compares outputs with y"
-            )
-        if y is None:
-            return [None for _ in names]
-        if isinstance(y, Mapping):
-            return [_dense(y.get(name)) for name in names]
-        if len(names) == 1 and not (isinstance(y, (list, tuple)) and len(y) == 1):
-            return [_dense(y)]
-        given = list(y) if isinstance(y, (list, tuple)) else [y]
-        if len(given) == sum(needed) < len(names):
-            rest = iter(given)
-            given = [next(rest) if need else None for need in needed]
-        if len(given) != len(names):
-            raise ArgumentError(
-                f"{who}: y must hold {len(names)} arrays ({', '.join(names)}), got {len(given)}\n"
-                "hint: one per output, in order, or a dict with these names"
-            )
-        return [_dense(one) for one in given]
-
-    def _weights(self, weight: Any, targets: Sequence[Any], class_weight: Any) -> list[Any]:
-        count = len(self.output_names)
-        if isinstance(weight, Mapping):
-            weights = [weight.get(name) for name in self.output_names]
-        elif isinstance(weight, (list, tuple)) and count > 1 and len(weight) == count:
-            weights = list(weight)
-        else:
-            weights = [weight] * count
-        weights = [_dense(w) for w in weights]
-        if class_weight is not None:
-            weights = [_class_weights(targets[0], class_weight, weights[0])]
-        return weights
-
     def _compute(
         self, who: str, batch: Batch, training: bool, class_weight: Any = None
     ) -> tuple[Any, ...]:
         """Run the graph and the losses; return values, outputs, loss, gradients, targets, ..."""
         arrays, masks = self._inputs(batch.x)
         objective = self._ready(who)
-        targets = self._targets(who, batch.y, objective)
-        weights = self._weights(batch.weight, targets, class_weight)
+        targets = targets_of(who, batch.y, self.output_names, objective.needed)
+        weights = weights_of(who, batch.weight, class_weight, targets, self.output_names)
         values, covers = self._graph.run(arrays, masks, training=training, fused=objective.fused)
         penalty = 0.0 if training else self._activity_loss(values, covers)
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
@@ -243,7 +215,7 @@ class Training:
         """Learn from one batch; with `quiet` a loss that is not finite only stops the update."""
         if self._step is None and self.built:
             self.training_step()
-        kept = [(p, p.value.copy()) for p in self._bystanders]
+        before = Memory(self._layers, self._statistics)
         try:
             values, outputs, loss, gradients, targets, weights, covers, rows = self._compute(
                 "fit", batch, True, class_weight
@@ -253,25 +225,28 @@ class Training:
             loss += self._activity_penalties()
             finite = math.isfinite(loss)
             if guarded and not (finite or quiet):
+                before.recall()
                 raise NonFiniteError(blame_loss(self, batch, loss, step.count + 1))
             self._graph.run_backward(values, gradients, route=self._route)
             loss += step.add_penalties()
-            if guarded and finite and not step.gradients_finite():
-                finite = False
-                if not quiet:
-                    raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
+            if guarded and finite and not quiet and not math.isfinite(loss):
+                raise NonFiniteError(blame_penalty(self, loss, step.count + 1))
+            finite = math.isfinite(loss) and (not guarded or step.gradients_finite())
+            if guarded and not (finite or quiet):
+                before.recall()
+                raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
+            objective: Any = self._objective
+            objective.loss.add(loss, rows)
+            objective.update(targets, outputs, weights, covers)
             if finite or not guarded:
                 step.apply(partial(self._closure, batch, class_weight))
             else:
                 step.discard_gradients()
-            objective: Any = self._objective
-            objective.loss.add(loss, rows)
-            objective.update(targets, outputs, weights, covers)
+                before.recall()
         except BaseException:
-            # No later step may take up half of this one, and what a layer only keeps goes back.
+            # No later step may take up half of this one.
             self.forget()  # type: ignore[attr-defined]
-            for parameter, value in kept:
-                parameter.value[...] = value
+            before.recall()
             raise
 
     def _closure(self, batch: Batch, class_weight: Any) -> float:
@@ -303,7 +278,7 @@ class Training:
             "evaluate", batch, False
         )
         objective = self._ready("evaluate")
-        for parameter in self.weights:  # type: ignore[attr-defined]
+        for parameter in self.trainable_weights:  # type: ignore[attr-defined]
             if parameter.regularizer is not None:
                 loss += float(parameter.regularizer.penalty(parameter.value))
         objective.loss.add(loss, rows)
@@ -313,11 +288,12 @@ class Training:
 
     def _source(self, who: str, x: Any, y: Any, weight: Any, **options: Any) -> Batches:
         counts = (len(self.input_names), len(self.output_names)) if self.built else (1, 1)
-        if counts[0] == 1 and isinstance(x, (list, tuple)) and len(x) == 1:
+        if counts[0] == 1 and _one_array(x):
             rank = len(self._graph.inputs[0].shape) if self.built else 3
-            x = x[0] if np.ndim(x[0]) >= rank else x
-        if counts[1] == 1 and isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > 0:
-            y = y[0]
+            x = x[0] if x[0].ndim >= rank else x
+        if counts[1] == 1 and _one_array(y):
+            rank = len(self._graph.outputs[0].shape) if self.built else 2
+            y = y[0] if y[0].ndim >= rank - 1 and len(y[0]) != 1 else y
         return source(who, x, y, weight, counts, **options)
 
     def fit(
@@ -378,6 +354,7 @@ class Training:
                 )
             if self._compiled is None:
                 self._ready("fit")
+            _check_counts(epochs, initial_epoch, validation_freq, verbose)
             if self.built:
                 self.training_step()
             if tbptt_steps is not None:
@@ -385,7 +362,7 @@ class Training:
             return self._fit(
                 batches,
                 validation,
-                _epochs(epochs),
+                epochs,
                 initial_epoch,
                 verbose,
                 callbacks,
@@ -432,12 +409,16 @@ class Training:
             if self._objective is not None:
                 self._objective.reset()
             listeners.on_epoch_begin(epoch)
-            for number, batch in enumerate(batches.epoch(epoch)):
+            number = -1
+            for number, batch in enumerate(batches.epoch(self._epochs)):
                 listeners.on_train_batch_begin(number)
                 self._train(batch, class_weight, quiet)
                 listeners.on_train_batch_end(number, self._logs)
                 if self.stop_training:
                     break
+            self._epochs += 1
+            if number < 0 and _nothing_left(epoch == initial_epoch):
+                break
             logs = self._ready("fit").logs()
             if validation is not None and _due(epoch, validation_freq):
                 found = self._evaluate(validation, listeners)
@@ -491,7 +472,6 @@ class Training:
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
-        **options: Any,
     ) -> Any:
         """Return the loss and the metrics over the data: a number, a list, or with `return_dict` a dict."""
         batches = self._source("evaluate", x, y, sample_weight, batch_size=batch_size, steps=steps)
@@ -508,18 +488,33 @@ class Training:
         return _answer(self._evaluate(batches, listeners), return_dict)
 
     def _evaluate(self, batches: Batches, listeners: CallbackList) -> dict[str, float]:
+        with self._aside():
+            return self._averages(batches, listeners)
+
+    @contextlib.contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Keep the averages of a running epoch from those of an evaluation in it."""
         objective = self._objective
         running = None if objective is None else objective.pause()
-        listeners.on_test_begin()
         try:
-            for number, batch in enumerate(batches.epoch(0)):
-                listeners.on_test_batch_begin(number)
-                self._test(batch)
-                listeners.on_test_batch_end(number, self._logs)
-            logs = self._ready("evaluate").logs()
+            yield
         finally:
             if objective is not None and running is not None:
                 objective.resume(running)
+
+    def _averages(self, batches: Batches, listeners: CallbackList) -> dict[str, float]:
+        listeners.on_test_begin()
+        number = -1
+        for number, batch in enumerate(batches.epoch(0)):
+            listeners.on_test_batch_begin(number)
+            self._test(batch)
+            listeners.on_test_batch_end(number, self._logs)
+        if number < 0:
+            raise ArgumentError(
+                "evaluate: x must hold at least one batch, got none\n"
+                "hint: a generator can be used up; arrays and datasets start anew"
+            )
+        logs = self._ready("evaluate").logs()
         listeners.on_test_end(logs)
         return logs
 
@@ -557,13 +552,10 @@ class Training:
         if listeners is not None:
             listeners.on_predict_end()
         if not found:
-            found = [self._outputs(self._no_samples(x))]
+            self._need_graph()  # type: ignore[attr-defined]
+            found = [self._outputs(x)]
         joined = [_joined(parts) for parts in zip(*found, strict=True)]
         return structure.rebuild(self._output_form, joined)  # type: ignore[attr-defined]
-
-    def _no_samples(self, x: Any) -> Any:
-        self._need_graph()  # type: ignore[attr-defined]
-        return x
 
     def _outputs(self, x: Any) -> list[Any]:
         """Return the outputs for one batch; ragged ones as lists."""
@@ -572,9 +564,8 @@ class Training:
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
         if masks is None:
             return outputs
-        lengths = next(m for m in masks if m is not None).sum(axis=1)
         return [
-            y if cover is None else [row[:n] for row, n in zip(y, lengths, strict=True)]
+            y if cover is None else [row[:n] for row, n in zip(y, _ends(cover, masks), strict=True)]
             for y, cover in zip(outputs, covers, strict=True)
         ]
 
@@ -604,10 +595,9 @@ class Training:
     ) -> Any:
         """Return the loss and metrics of one batch."""
         batch = self._one("test_on_batch", x, y, sample_weight)
-        if self._objective is not None:
-            self._objective.reset()
-        self._test(batch)
-        return _answer(self._ready("test_on_batch").logs(), return_dict)
+        with self._aside():
+            self._test(batch)
+            return _answer(self._ready("test_on_batch").logs(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return the outputs for one batch."""
@@ -617,8 +607,12 @@ class Training:
     def _one(self, who: str, x: Any, y: Any, weight: Any) -> Batch:
         if who != "predict_on_batch" and self._compiled is None:
             self._ready(who)
-        size = 2**62
-        return next(self._source(who, x, y, weight, batch_size=size).epoch(0))
+        whole = next(self._source(who, x, y, weight, batch_size=2**62).epoch(0), None)
+        if whole is None:
+            raise ArgumentError(
+                f"{who}: x must hold at least one sample, got none\nhint: predict takes no samples too"
+            )
+        return whole
 
     @property
     def metrics(self) -> list[Any]:
@@ -632,13 +626,38 @@ class Training:
         return list(self._ready("metrics_names").logs())
 
 
-def _epochs(epochs: int) -> int:
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 0:
+def _check_counts(epochs: Any, initial_epoch: Any, validation_freq: Any, verbose: Any) -> None:
+    for name, value, least in (("epochs", epochs, 0), ("initial_epoch", initial_epoch, 0)):
+        _check_count(name, value, least)
+    if not isinstance(validation_freq, (list, tuple, set, range)):
+        _check_count("validation_freq", validation_freq, 1)
+    if verbose not in ("auto", 0, 1, 2):
         raise ArgumentError(
-            f"fit: epochs must be an integer of at least 0, got {epochs!r}\n"
+            f"fit: verbose must be 'auto', 0, 1 or 2, got {verbose!r}\n"
+            "hint: 0 is silent, 1 a progress bar, 2 one line per epoch"
+        )
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ArgumentError(
+            f"fit: {name} must be an integer of at least {least}, got {value!r}\n"
             "hint: one epoch reads all samples once"
         )
-    return int(epochs)
+
+
+def _nothing_left(first: bool) -> bool:
+    """An epoch had no batches: an error in the first, else the end of training, as in Keras."""
+    if first:
+        raise ArgumentError(
+            "fit: x must hold at least one batch, got none\nhint: the generator may be used up"
+        )
+    warnings.warn(
+        "fit: the data ran out, training stops; a generator must yield steps_per_epoch * epochs "
+        "batches",
+        stacklevel=4,
+    )
+    return True
 
 
 def _due(epoch: int, validation_freq: Any) -> bool:
@@ -647,30 +666,21 @@ def _due(epoch: int, validation_freq: Any) -> bool:
     return epoch + 1 in validation_freq
 
 
-def _dense(value: Any) -> Any:
-    """Return an array; rows of different length padded with zeros (the outputs' masks cover them)."""
-    if value is None or isinstance(value, np.ndarray):
-        return value
-    if not isinstance(value, Ragged):
-        value = as_column("fit", "y", value)
-    return value.padded()[0] if isinstance(value, Ragged) else value
+def _ends(cover: np.ndarray, masks: Sequence[Any]) -> np.ndarray:
+    """Return how many steps each row of a ragged output has: up to its last valid one."""
+    if any(cover is mask for mask in masks):
+        return cover.sum(axis=1)
+    return np.where(cover.any(axis=1), cover.shape[1] - cover[:, ::-1].argmax(axis=1), 0)
 
 
-def _class_weights(target: Any, class_weight: Mapping[int, float], weight: Any) -> np.ndarray:
-    """Return sample weights from the weights of classes, as Keras does."""
-    if weight is not None:
-        raise ArgumentError(
-            "fit: class_weight and sample_weight exclude each other, got both\n"
-            "hint: multiply them yourself and pass sample_weight"
-        )
-    classes = np.asarray(target)
-    if classes.ndim > 1:
-        classes = classes.argmax(axis=-1) if classes.shape[-1] != 1 else classes[..., 0]
-    classes = np.round(classes).astype(np.int64)
-    weights = np.ones(classes.shape)
-    for number, value in class_weight.items():
-        weights[classes == int(number)] = value
-    return weights
+def _one_array(value: Any) -> bool:
+    """Tell whether a list holds one array, which Keras takes for the array itself."""
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 1
+        and isinstance(value[0], np.ndarray)
+        and value[0].ndim > 0
+    )
 
 
 def _joined(parts: Sequence[Any]) -> Any:

@@ -52,8 +52,8 @@ class Chunks(Batches):
     def _carrying(self, batch: Batch) -> list[Recurrent]:
         """Return the layers whose states are carried, set to do so."""
         self._model._inputs(batch.x)  # builds a model that waits for its first data
-        live = live_slots(self._model, "tbptt_steps")
         graph = self._model._graph
+        live = live_slots(graph, self._model.name, "tbptt_steps")
         for name, slot in zip(self._model.output_names, graph._output_slots, strict=True):
             if not live[slot]:
                 raise ArgumentError(
@@ -93,7 +93,7 @@ def _each(form: Any, span: slice, what: str, longest: int) -> Any:
         return None
     if isinstance(form, Mapping):
         return {key: _each(value, span, what, longest) for key, value in form.items()}
-    if isinstance(form, list):
+    if isinstance(form, (list, tuple)):
         return [_each(value, span, what, longest) for value in form]
     if isinstance(form, Ragged):
         return Ragged([row[span] for row in form.rows])

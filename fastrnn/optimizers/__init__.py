@@ -22,6 +22,7 @@ from typing import Any
 
 from ..config import Registry, plain
 from ..errors import ArgumentError
+from ..plugins import Plugins
 from . import schedules
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -64,13 +65,15 @@ REGISTRY = Registry(
         kind.__name__.lower(): kind
         for kind in (SGD, RMSprop, Adam, AdamW, Adamax, Nadam, Adagrad, Adadelta, Ftrl)
     },
+    Plugins("optimizer", Optimizer),
 )
 
 
 def get(identifier: Any) -> Any:
     """Return the optimizer of a name (in any case), a class, or what `serialize` returned.
 
-    An optimizer is returned as it is, None for None.
+    Names that are not built in are those of installed plugins (`fastrnn.plugins`). An optimizer is
+    returned as it is, None for None.
 
     Example:
         >>> from fastrnn import optimizers
