@@ -116,11 +116,12 @@ class BuildEngine(build_ext):
             compiler_directives=DIRECTIVES,
             force=self.force,
         )
-        headers = files("src_c/**/*.h", "src_c/*.def", "fastrnn/engine/*.h")
+        headers = files("src_c/**/*.h", "src_c/*.def", "fastrnn/*/*.h")
+        folders = ["src_c", "fastrnn/engine", "fastrnn/include", numpy.get_include()]
         for extension, c_form in zip(self.extensions, generated, strict=True):
             extension.sources = c_form.sources
             extension.depends = headers
-            extension.include_dirs = ["src_c", "fastrnn/engine", numpy.get_include()]
+            extension.include_dirs = folders
             extension.define_macros = self.macros
             extension.extra_compile_args = self.flags + self.openmp_compile + self.user_flags
             extension.libraries = ["m"]

@@ -7,6 +7,7 @@
 (2, 1)
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -37,6 +38,7 @@ __all__ = [
     "constraints",
     "errors",
     "functional",
+    "get_include",
     "get_num_threads",
     "initializers",
     "layers",
@@ -44,6 +46,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "plugins",
     "preprocessing",
     "random",
     "regularizers",
@@ -52,6 +55,7 @@ __all__ = [
     "schedules",
     "set_num_threads",
     "show_versions",
+    "testing",
     "threads",
     "utils",
 ]
@@ -60,7 +64,20 @@ __all__ = [
 _HOMES = {"Input": "layers", "Model": "models", "Sequential": "models"}
 
 
+def get_include() -> str:
+    """Return the folder of fastrnn_plugin.h and fastrnn_plugin.pxd, for compiled plugins.
+
+    Example:
+        >>> import os, fastrnn
+        >>> sorted(os.listdir(fastrnn.get_include()))
+        ['fastrnn_plugin.h', 'fastrnn_plugin.pxd']
+    """
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
+
+
 def __getattr__(name: str) -> Any:
+    if name == "_C_API":  # what fastrnn_plugin.h asks for
+        return import_module(".engine.plugin", __name__).C_API
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     if name in __all__:

@@ -41,7 +41,9 @@ def sequence_layers(draw):
         mode = draw(st.sampled_from(["concat", "sum", "mul", "ave"]))
         return layers.Bidirectional(layers.GRU(**recurrent), merge_mode=mode)
     if kind == "dense":
-        bias = "random_normal"  # softsign has no second derivative at 0, which differences would see
+        bias = (
+            "random_normal"  # softsign has no second derivative at 0, which differences would see
+        )
         return layers.TimeDistributed(
             layers.Dense(units, activation=activation, seed=seed, bias_initializer=bias)
         )

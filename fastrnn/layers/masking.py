@@ -47,8 +47,9 @@ class Masking(NumPyLayer):
         return np.where(self._valid(x)[..., None], dy, self.dtype.type(0)) if inputs else None
 
     def compute_mask(self, x: Any, mask: Any) -> np.ndarray:
-        """Return which steps (B, T) are valid, whatever mask came with them."""
-        return self._valid(self._input(x))
+        """Return which steps (B, T) are valid: by their values, and by a mask that came with them."""
+        valid = self._valid(self._input(x))
+        return valid if mask is None else valid & np.asarray(mask, bool)
 
     def _valid(self, x: np.ndarray) -> np.ndarray:
         return (x != self.mask_value).any(-1)

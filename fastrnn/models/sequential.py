@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..layers.registry import deserialize
 from .model import Model
 
 __all__ = ["Sequential"]
+
+_BUILDING = threading.RLock()
 
 
 class Sequential(Model):
@@ -88,13 +91,16 @@ class Sequential(Model):
         if self._entry is None:
             return
         last = self._graph.outputs[0] if self.built else self._entry
-        made = layer(last)
-        if not isinstance(made, Tensor):
-            raise ArgumentError(
-                f"{self.name}: layers must have one output, got {len(made)} from {layer.name!r}\n"
-                "hint: a layer with return_state=True belongs into a Model"
-            )
-        self._set_graph(self._entry, made)
+        self._set_graph(self._entry, self._called(layer, last))
+
+    def _called(self, layer: Layer, tensor: Tensor) -> Tensor:
+        made = layer(tensor)
+        if isinstance(made, Tensor):
+            return made
+        raise ArgumentError(
+            f"{self.name}: layers must have one output, got {len(made)} from {layer.name!r}\n"
+            "hint: a layer with return_state=True belongs into a Model"
+        )
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Remove the last layer and return it."""
@@ -118,14 +124,13 @@ class Sequential(Model):
             if input_shape is None:
                 self._need_graph()
             self._entry = InputLayer(batch_shape=input_shape).output
-        stack, self._stack = self._stack, []
-        try:
-            for layer in stack:
-                self._extend(layer)
-                self._stack.append(layer)
-        except BaseException:
-            self._stack, self._entry, self.built = stack, None, False
-            raise
+        # As a whole and by one thread: another that predicts meanwhile must not see a part of it.
+        with _BUILDING:
+            if not self.built:
+                made = self._entry
+                for layer in self._stack:
+                    made = self._called(layer, made)
+                self._set_graph(self._entry, made)
 
     def _build_for(self, x: Any) -> None:
         if not self.built and self._stack:

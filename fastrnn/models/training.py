@@ -562,6 +562,10 @@ class Training:
         arrays, masks = self._inputs(x)
         values, covers = self._graph.run(arrays, masks)
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
+        # What is returned belongs to the caller, even where a layer hands its input on.
+        outputs = [
+            y.copy() if any(np.may_share_memory(y, x) for x in arrays) else y for y in outputs
+        ]
         if masks is None:
             return outputs
         return [
