@@ -115,8 +115,20 @@ def blame_gradient(model: Any, batch: Batch, step: int, class_weight: Any = None
 
     model._graph.run_backward(values, gradients, inputs=True, watch=watch)
     model.forget()
-    place = found[0] if found else "the sum of the gradients or a regularizer's overflowed"
+    place = found[0] if found else _regularizer_gradient(model) or "the sum of all overflows"
     return f"{who}{place}\n{HINT}"
+
+
+def _regularizer_gradient(model: Any) -> str | None:
+    """Name a regularizer whose own gradient is infinite or NaN."""
+    for parameter in model.trainable_weights:
+        if parameter.regularizer is not None:
+            gradient = np.zeros_like(parameter.value)
+            with np.errstate(all="ignore"):
+                parameter.regularizer.add_gradient(parameter.value, gradient)
+            if not np.isfinite(gradient).all():
+                return f"the regularizer of {parameter.name!r} adds {_word(gradient)}"
+    return None
 
 
 def _word(array: np.ndarray) -> str:
