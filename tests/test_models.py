@@ -58,8 +58,7 @@ def test_a_sequential_is_built_as_soon_as_its_input_is_known():
     model = chain()
     assert [w.shape for w in model.get_weights()] == [(3, 16), (4, 16), (16,), (4, 1), (1,)]
     late = Sequential([layers.GRU(2), layers.Dense(1)])
-    with pytest.raises(StateError, match="not built"):
-        late.summary()
+    late.summary()  # with "?" for the shapes, as in Keras
     assert late.predict(data(B, T, I), verbose=0).shape == (B, 1)
     built = Sequential([layers.GRU(2)])
     built.build((None, T, I))
@@ -90,24 +89,29 @@ def test_a_model_learns_and_a_frozen_layer_does_not():
 
 
 def test_same_seed_same_bits_on_any_number_of_threads():
+    """Of a size where the engine does share the work: see `test_threads`."""
+    H, steps = 50, 30
+    dropout = {"dropout": 0.2, "recurrent_dropout": 0.2}
+
     def run(count):
         fastrnn.random.set_random_seed(3)
         model = Sequential(
             [
-                layers.LSTM(
-                    9, return_sequences=True, input_shape=(T, I), dropout=0.2, recurrent_dropout=0.2
-                ),
+                layers.LSTM(H, return_sequences=True, input_shape=(steps, I), **dropout),
                 layers.Dropout(0.3),
-                layers.GRU(5),
+                layers.GRU(H),
                 layers.Dense(1),
             ]
         )
         model.compile("adam", "mse")
+        x, y = data(65, steps, I), data(65, 1)
         with fastrnn.threads(count):
-            history = model.fit(data(33, T, I), data(33, 1), epochs=3, batch_size=8, verbose=0)
-        return [*weights(model), np.array(history.history["loss"])]
+            history = model.fit(x, y, epochs=2, batch_size=32, verbose=0)
+        return [*weights(model), np.array(history.history["loss"]), model.predict(x, verbose=0)]
 
-    same(run(1), run(4))
+    one = run(1)
+    same(one, run(2))
+    same(one, run(4))
 
 
 def test_validation_split_holds_out_the_end_before_shuffling():
@@ -261,6 +265,28 @@ def test_truncated_bptt_is_what_it_says():
     np.testing.assert_array_equal(cut.predict(x, verbose=0), cut.predict(x, verbose=0))
 
 
+def test_truncated_bptt_carries_in_training_alone():
+    """What predicts or evaluates between two stretches neither sees nor changes the states."""
+    x, y = data(B, 7, I), data(B, 7, 1)
+    first, second = (compiled(sequences=True, optimizer="sgd") for _ in range(2))
+    options = {"batch_size": 5, "tbptt_steps": 2, "shuffle": False, "verbose": 0}
+    first.fit(x, y, **options)
+    seen = []
+
+    def look(batch, logs):
+        twin = compiled(sequences=True)
+        twin.set_weights(weights(second))
+        for rows in (5, 3):
+            found, fresh = (m.predict(x[:rows, :2], verbose=0) for m in (second, twin))
+            seen.append((found == fresh).all())
+        seen.append(second.evaluate(x, y, verbose=0) == twin.evaluate(x, y, verbose=0))
+
+    second.fit(x, y, callbacks=[callbacks.LambdaCallback(on_train_batch_end=look)], **options)
+    assert len(seen) == 3 * 2 * 4
+    assert all(seen)
+    same(weights(first), weights(second))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -313,6 +339,58 @@ def test_two_threads_may_predict_but_not_fit():
     with pytest.raises(StateError, match="already running"):
         model.fit(x, y, callbacks=[inside], verbose=0)
     model.fit(x, y, verbose=0)
+
+
+def started(*actions):
+    """Run functions in threads that begin at the same time; return their results, or raise."""
+    gate = threading.Barrier(len(actions))
+    results, errors = [None] * len(actions), []
+
+    def run(at, act):
+        try:
+            gate.wait()
+            results[at] = act()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(actions)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def test_threads_that_predict_first_pack_the_weights_at_once():
+    x = data(8, T, I)
+    for seed in range(20):
+        stack = [layers.GRU(6, return_sequences=True, seed=seed), layers.LSTM(5, seed=seed)]
+        model = Sequential([layers.Input((T, I)), *stack, layers.Dense(2, seed=seed)])
+        twin = pickle.loads(pickle.dumps(model))
+        found = started(*[lambda m=model: m.predict(x, verbose=0)] * 4)
+        for y in found:
+            np.testing.assert_array_equal(y, twin.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("options", [{}, {"tbptt_steps": 2}])
+def test_one_thread_predicts_while_another_fits(options):
+    """With nothing learned, predictions stay what they are; and training is what it is alone."""
+    x, y = data(64, T, I), data(64, T, 1)
+    for rate in (0.0, 0.1):
+        alone, model = (compiled(sequences=True, optimizer=optimizers.SGD(rate)) for _ in range(2))
+        expected = model.predict(x, verbose=0)
+        fitting = {"epochs": 5, "batch_size": 8, "shuffle": False, "verbose": 0, **options}
+        alone.fit(x, y, **fitting)
+        _, found = started(
+            lambda m=model, f=fitting: m.fit(x, y, **f),
+            lambda m=model: [m.predict(x, verbose=0) for _ in range(50)],
+        )
+        same(weights(alone), weights(model))
+        assert all(np.isfinite(p).all() for p in found)
+        if rate == 0:
+            same(found, [expected] * 50)
 
 
 def test_two_models_share_layers_and_their_training():
@@ -512,7 +590,20 @@ def test_nothing_to_train():
 def test_masks_are_lost_with_a_warning():
     inputs = layers.Input((T, I))
     model = Model(inputs, layers.Dense(1)(layers.Flatten()(layers.Masking()(inputs))))
-    if layers.Flatten.supports_masking:
-        pytest.skip("Flatten keeps masks")
     with pytest.warns(UserWarning, match="does not support masks"):
         model.predict(data(B, T, I), verbose=0)
+
+
+def test_a_model_of_the_inside_of_a_model():
+    model = compiled()
+    body = Model(model.input, model.layers[0].output)
+    assert body.predict(data(B, T, I), verbose=0).shape == (B, 4)
+    with pytest.raises(StateError, match="in no model"):
+        _ = layers.LSTM(2).output
+
+
+def test_merging_functions():
+    a, b = layers.Input((T, I)), layers.Input((T, I))
+    made = layers.concatenate([layers.add([a, b]), layers.dot([a, b], axes=2)])
+    x = data(B, T, I)
+    assert Model([a, b], made).predict([x, x], verbose=0).shape == (B, T, I + T)

@@ -132,5 +132,51 @@ def test_a_gradient_that_overflows_is_caught_before_the_weights():
     before = weights(model)
     with pytest.raises(NonFiniteError, match="gradient must be finite") as caught:
         model.fit(x, y * 1e18, verbose=0)
-    assert "head" in str(caught.value) or "body" in str(caught.value)
+    assert "layer 'head' (Dense) is the first, from the loss back" in str(caught.value)
     same(weights(model), before)
+
+
+def backward_explodes(steps, slope, kernel=0.0):
+    """An LSTM whose state stays exactly zero, and whose gradient grows by about slope / 8 a step.
+
+    All gates are at 1/2 and the candidate at 0: nothing but the candidate's recurrent weights,
+    slope times the identity, leads the gradient back.
+    """
+    body = layers.LSTM(2, activation="linear", unit_forget_bias=False, name="body")
+    model = Sequential([layers.Input((steps, 1)), body, layers.Dense(1, name="head", seed=2)])
+    recurrent = np.zeros((2, 8), np.float32)
+    recurrent[:, 4:6] = slope * np.eye(2)
+    body.set_weights([np.full((1, 8), kernel, np.float32), recurrent, np.zeros(8, np.float32)])
+    model.compile(optimizers.SGD(0.1), "mse")
+    return model
+
+
+@pytest.mark.parametrize("slope", [1e4, 1e6, 1e9])
+def test_a_gradient_that_explodes_through_time_names_the_step(slope):
+    """Against a transcription in float64: dc = (dh + dc') / 2, dh' = slope dc / 2, by step."""
+    rows, steps, y = 3, 20, 3.0
+    model = backward_explodes(steps, slope)
+    head = float(np.abs(model.layers[1].get_weights()[0]).max())
+    expected, dh, dc, limit = steps - 1, 2 * y * head / rows, 0.0, float(np.finfo(np.float32).max)
+    while dh < limit and (dh + dc) / 2 < limit:
+        dc = (dh + dc) / 2
+        dh = slope * dc / 2
+        expected -= 1
+    assert 0 < expected < steps - 1
+    x, before = np.zeros((rows, steps, 1), np.float32), weights(model)
+    with pytest.raises(NonFiniteError, match="gradient must be finite") as caught:
+        model.fit(x, np.full((rows, 1), y, np.float32), verbose=0)
+    assert "layer 'body' (LSTM)" in str(caught.value)
+    assert f" at time step {expected}\n" in str(caught.value)
+    same(weights(model), before)
+
+
+def test_a_gradient_names_the_gate():
+    """The gradient stays finite through time; that of the candidate's kernel alone does not."""
+    model = backward_explodes(4, 1e3)
+    x = np.zeros((3, 4, 1), np.float32)
+    x[:, 0] = 1e35  # times zero weights: the forward pass does not see it
+    with pytest.raises(NonFiniteError) as caught:
+        model.fit(x, np.full((3, 1), 1e2, np.float32), verbose=0)
+    assert "layer 'body' (LSTM) is the first, from the loss back" in str(caught.value)
+    assert ": the candidate\n" in str(caught.value)

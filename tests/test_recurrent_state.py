@@ -14,8 +14,9 @@ from recurrent_cases import KINDS, cases, drawn, fill, make
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("attribute", ["stateful", "carry"])
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("attribute", "training"), [("stateful", False), ("stateful", True), ("carry", True)]
+)
 def test_state_from_call_to_call(kind, attribute, training):
     whole = make(kind, return_sequences=True, dtype="float64")
     layer = make(kind, return_sequences=True, dtype="float64", stateful=attribute == "stateful")

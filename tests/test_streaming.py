@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastrnn import layers
-from fastrnn.errors import ArgumentError, ShapeError
+from fastrnn.errors import ArgumentError, DTypeError, ShapeError
 from fastrnn.models import Model, Sequential
 
 B, T, I = 3, 7, 4
@@ -145,3 +145,84 @@ def test_wrong_shapes():
         stream.step(data(3, I))
     for a, b in zip(stream.state, before, strict=True):
         np.testing.assert_array_equal(a[0], b[0])
+
+
+def two_outputs(form):
+    x = layers.Input((None, I))
+    h = layers.GRU(3, return_sequences=True, seed=1)(x)
+    a, b = layers.Dense(2, name="a", seed=2)(h), layers.Dense(1, name="b", seed=3)(h)
+    return Model(x, {"a": a, "b": b} if form is dict else [a, b])
+
+
+@pytest.mark.parametrize("form", [list, dict])
+def test_out_has_the_form_of_the_outputs(form):
+    model, x = two_outputs(form), data(B, T, I)
+    stream, twin = model.stream(B), model.stream(B)
+    arrays = np.empty((B, 2), np.float32), np.empty((B, 1), np.float64)
+    out = dict(zip("ab", arrays, strict=True)) if form is dict else list(arrays)
+    for t in range(3):
+        expected = twin.step(x[:, t])
+        assert stream.step(x[:, t], out=out) is out
+        for key in "ab" if form is dict else (0, 1):
+            np.testing.assert_array_equal(out[key], expected[key])
+    # Some other form, or one array that does not fit: nothing is written, no step is taken.
+    before = [a.copy() for a in arrays]
+    for wrong in (
+        arrays[0],
+        [arrays[0]],
+        {"a": arrays[0]},
+        [arrays[0], np.empty((B, 1), int)],
+        [arrays[0], np.empty((B, 2), np.float32)],
+    ):
+        with pytest.raises((ArgumentError, ShapeError, DTypeError), match="hint: "):
+            stream.step(x[:, 3], out=wrong)
+    for a, b in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(stream.state[0][0], twin.state[0][0])
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float16"])
+def test_out_of_a_type_that_cannot_hold_the_output(dtype):
+    stream = MODELS["lstm"]().stream(2)
+    with pytest.raises(DTypeError, match=f"out must hold float32, got {dtype}"):
+        stream.step(data(2, I), out=np.empty((2, 2), dtype))
+    with pytest.raises(DTypeError, match="must be a NumPy array, got list"):
+        stream.step(data(2, I), out=[[0.0, 0.0]] * 2)
+    fixed = np.empty((2, 2), np.float32)
+    fixed.flags.writeable = False
+    with pytest.raises(ArgumentError, match="read-only"):
+        stream.step(data(2, I), out=fixed)
+
+
+def test_reset_of_rows_that_are_not_there():
+    stream, x = MODELS["stack"]().stream(B), data(B, T, I)
+    for begun in (False, True):
+        for rows in ([5], -1, [0, 3], [0.0], [True], [[0, 1]]):
+            with pytest.raises(ArgumentError, match=r"rows must be integers in 0..2.*\nhint: "):
+                stream.reset(rows)
+        if not begun:
+            stream.step(x[:, 0])
+    twin = pickle.loads(pickle.dumps(stream))
+    stream.reset([0, 2])
+    twin.reset(np.array([True, False, True]))
+    for a, b in zip(stream.state, twin.state, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        assert (a[0][1] != 0).any()
+        assert (a[0][[0, 2]] == 0).all()
+    kept = stream.state[0][0]
+    stream.reset([])
+    np.testing.assert_array_equal(stream.state[0][0], kept)
+
+
+@pytest.mark.parametrize("change", [lambda m: m.add(layers.Dense(7)), lambda m: m.pop()])
+def test_a_stream_keeps_the_layers_that_it_began_with(change):
+    x = data(B, T, I)
+    model = sequences(layers.LSTM(5, return_sequences=True, seed=1), layers.Dense(2, seed=2))
+    whole = model.predict(x, verbose=0)
+    stream = model.stream(B)
+    np.testing.assert_array_equal(stream.step(x[:, 0]), whole[:, 0])
+    change(model)
+    np.testing.assert_array_equal(stream.step(x[:, 1]), whole[:, 1])
+    copy = pickle.loads(pickle.dumps(stream))
+    for one in (stream, copy):
+        np.testing.assert_array_equal(one.step(x[:, 2]), whole[:, 2])

@@ -1,10 +1,13 @@
 """Argument checks: what a user passes becomes contiguous native arrays of one dtype, or a clear error."""
 
+import math
+
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = [
+    "MOST_ITEMS",
     "as_array",
     "as_index",
     "as_lengths",
@@ -12,8 +15,12 @@ __all__ = [
     "check_shape",
     "check_size",
     "common_dtype",
+    "dtype_of",
     "shape_of",
 ]
+
+# An array with fewer elements, of at most 8 bytes each, passes `check_size`.
+MOST_ITEMS = 2**59
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -32,6 +39,14 @@ def common_dtype(arrays):
             dtype = np.asarray(array).dtype  # another library's array
         if dtype is not None and dtype.newbyteorder("=") == _FLOAT64:
             return _FLOAT64
+    return _FLOAT32
+
+
+def dtype_of(arrays):
+    """`common_dtype`, at once where all is as usual: float32, or None."""
+    for array in arrays:
+        if array is not None and not (type(array) is np.ndarray and array.dtype is _FLOAT32):
+            return common_dtype(arrays)
     return _FLOAT32
 
 
@@ -88,12 +103,9 @@ def _hint(name, want, got):
 
 def check_size(who, *sizes):
     """Refuse, before anything is allocated, an array whose size in bytes does not fit."""
-    product = 1
-    for size in sizes:
-        product *= int(size)
-    if product >= 2**62:
+    if math.prod(sizes) >= 2**62:
         raise MemoryError(
-            f"{who}: an array of {' x '.join(str(int(s)) for s in sizes)} bytes does not fit in memory"
+            f"{who}: an array of {' x '.join(map(str, sizes))} bytes does not fit in memory"
         )
 
 

@@ -9,7 +9,16 @@ from ..engine import linear as engine
 from ..engine import sweeps
 from ..engine.core import current_threads
 from ..errors import ArgumentError, ShapeError
-from .checks import as_array, as_index, as_mask, check_shape, check_size, common_dtype, shape_of
+from .checks import (
+    as_array,
+    as_index,
+    as_mask,
+    check_shape,
+    check_size,
+    common_dtype,
+    dtype_of,
+    shape_of,
+)
 from .tape import Tape
 
 __all__ = ["Loss", "Result", "embedding", "hold", "linear", "matmul", "softmax_cross_entropy"]
@@ -108,30 +117,19 @@ class LinearTape(Tape):
         return (self.x, self.W)
 
     def run(self, dy, dstate, out, accumulate):
-        rows = self.x.shape[0]
-        dy = (
-            np.zeros((rows, self.W.shape[1]), self.dtype)
-            if dy is None
-            else dy.reshape(rows, self.W.shape[1])
-        )
+        x, W, threads = self.x, self.W, current_threads()
+        shape = (x.shape[0], W.shape[1])
+        dy = np.zeros(shape, self.dtype) if dy is None else dy.reshape(shape)
         if "x" in out:
-            engine.dense(
-                dy,
-                self.W,
-                None,
-                out["x"].reshape(self.x.shape),
-                True,
-                accumulate,
-                current_threads(),
-            )
-        if "W" in out or "b" in out:
-            sums = np.empty(self.W.shape[1], self.dtype) if "b" in out else None
-            engine.dense_gradient(self.x, dy, out.get("W"), sums, accumulate, current_threads())
-            if sums is not None and accumulate:
-                out["b"] += sums
-            elif sums is not None:
-                out["b"][...] = sums
-        self.x = self.x[:0]
+            engine.dense(dy, W, None, out["x"].reshape(x.shape), True, accumulate, threads)
+        dW, db = out.get("W"), out.get("b")
+        if dW is not None or db is not None:
+            # The engine adds to dW, but writes the sums.
+            sums = np.empty_like(db) if accumulate and db is not None else db
+            engine.dense_gradient(x, dy, dW, sums, accumulate, threads)
+            if sums is not db:
+                db += sums
+        self.x = x[:0]
 
 
 def linear(x, W, b=None, *, training=False):
@@ -142,22 +140,26 @@ def linear(x, W, b=None, *, training=False):
     >>> F.linear(np.ones((2, 5, 3)), np.ones((3, 4)), np.ones(4)).y[0, 0]
     array([4., 4., 4., 4.])
     """
-    dtype = common_dtype([x, W, b])
+    dtype = dtype_of((x, W, b))
     W = as_array("linear", "W", W, dtype)
-    check_shape("linear", "W", W, (None, None), "(I, O)")
+    if W.ndim != 2:
+        check_shape("linear", "W", W, (None, None), "(I, O)")
+    I, O = W.shape
     shape = shape_of("linear", "x", x)
-    if not shape or shape[-1] != W.shape[0]:
+    if not shape or shape[-1] != I:
         raise ShapeError(
-            f"linear: x must have shape (..., I={W.shape[0]}), got {shape}\nhint: the last axis meets the rows of W"
+            f"linear: x must have shape (..., I={I}), got {shape}\nhint: the last axis meets the rows of W"
         )
     if b is not None:
         b = as_array("linear", "b", b, dtype)
-        check_shape("linear", "b", b, (W.shape[1],), f"(O={W.shape[1]},)")
-    check_size("linear", *shape[:-1], W.shape[1], dtype.itemsize)
-    flat = as_array("linear", "x", x, dtype).reshape(math.prod(shape[:-1]), W.shape[0])
-    y = np.empty((flat.shape[0], W.shape[1]), dtype)
+        if b.shape != (O,):  # told apart here, so that right calls make no text
+            check_shape("linear", "b", b, (O,), f"(O={O},)")
+    check_size("linear", *shape[:-1], O, dtype.itemsize)
+    flat = as_array("linear", "x", x, dtype).reshape(math.prod(shape[:-1]), I)
+    y = np.empty((flat.shape[0], O), dtype)
     engine.dense(flat, W, b, y, False, False, current_threads())
-    y = y.reshape(*shape[:-1], W.shape[1])
+    if len(shape) != 2:
+        y = y.reshape(*shape[:-1], O)
     return Result(y, LinearTape(flat, W, b is not None, shape) if training else None)
 
 

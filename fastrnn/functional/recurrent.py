@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +15,20 @@ from ..engine.core import current_threads
 from ..engine.ragged import Ragged
 from ..engine.weights import Weights
 from ..errors import ArgumentError, DTypeError, ShapeError
-from .checks import as_array, as_lengths, as_mask, check_shape, check_size, common_dtype, shape_of
+from .checks import (
+    MOST_ITEMS,
+    as_array,
+    as_lengths,
+    as_mask,
+    check_shape,
+    check_size,
+    common_dtype,
+    dtype_of,
+    shape_of,
+)
 from .tape import Tape
 
-__all__ = ["Output", "Packed", "gru", "lstm", "pack", "rnn"]
+__all__ = ["LayerWeights", "Output", "Packed", "gru", "lstm", "pack", "rnn", "run"]
 
 
 class Output(NamedTuple):
@@ -55,15 +66,26 @@ class Packed:
         return f"Packed({w.cell.name}, I={I}, H={H}, {w.W.dtype})"
 
 
-_FLOAT32 = np.dtype(np.float32)
+class LayerWeights:
+    """For a layer, which calls with the same arrays and writes into them: they are checked when they are new."""
 
+    __slots__ = ("_checked",)
 
-def _dtype_of(arrays):
-    """`common_dtype`, at once where all is as usual: float32, or None."""
-    for array in arrays:
-        if array is not None and not (type(array) is np.ndarray and array.dtype is _FLOAT32):
-            return common_dtype(arrays)
-    return _FLOAT32
+    def __init__(self):
+        self._checked = (None,) * 5
+
+    def __reduce__(self):
+        return LayerWeights, ()
+
+    def of(self, cell, W, R, b=None, peephole=None, projection=None):
+        """The engine's weights, made anew at every call: the arrays are read here and until backward."""
+        arrays = (W, R, b, peephole, projection)
+        if all(map(is_, arrays, self._checked)):
+            return Weights(cell, *arrays)
+        weights = _weights(cell, *arrays, dtype_of(arrays))
+        # Arrays that had to be converted are others than those of the next call.
+        self._checked = (weights.W, weights.R, weights.b, weights.peephole, weights.projection)
+        return weights
 
 
 def _weights(cell, W, R, b, peephole, projection, dtype):
@@ -74,8 +96,9 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
             f"{who}: R is missing, got None\nhint: only a packed W stands for R and b as well"
         )
     W, R = as_array(who, "W", W, dtype), as_array(who, "R", R, dtype)
-    wide = f"{G}*H" if G > 1 else "H"
+    # Texts are made in the branches, so that right calls make none.
     if W.ndim != 2 or W.shape[1] == 0 or W.shape[1] % G:
+        wide = _wide(cell)
         check_shape(who, "W", W, (None, None), f"(I, {wide})")
         raise ShapeError(
             f"{who}: W must have shape (I, {wide}), got {W.shape}\nhint: {G} gate blocks of H >= 1 columns"
@@ -90,8 +113,8 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
             raise ShapeError(
                 f"{who}: projection must have shape (H, P >= 1), got {projection.shape}\nhint: P columns"
             )
-    if R.shape != (K, G * H):  # told apart here, so that right calls make no text
-        check_shape(who, "R", R, (K, G * H), f"({state}, {wide}) = ({K}, {G * H})")
+    if R.shape != (K, G * H):
+        check_shape(who, "R", R, (K, G * H), f"({state}, {_wide(cell)}) = ({K}, {G * H})")
     if peephole is not None:
         peephole = as_array(who, "peephole", peephole, dtype)
         check_shape(who, "peephole", peephole, (3, H), f"(3, H) = (3, {H})")
@@ -99,8 +122,14 @@ def _weights(cell, W, R, b, peephole, projection, dtype):
         b = as_array(who, "b", b, dtype)
         shape = cell.bias_shape(H)
         if b.shape != shape:
-            check_shape(who, "b", b, shape, f"({'2, ' if cell.two_biases else ''}{wide}) = {shape}")
+            two = "2, " if cell.two_biases else ""
+            check_shape(who, "b", b, shape, f"({two}{_wide(cell)}) = {shape}")
     return Weights(cell, W, R, b, peephole, projection)
+
+
+def _wide(cell):
+    """How messages write the width of W."""
+    return f"{len(cell.gates)}*H" if len(cell.gates) > 1 else "H"
 
 
 def _copy(weights, own):
@@ -171,7 +200,7 @@ class RecurrentTape(Tape):
         return (self.job.x, self.job.y, w.W, w.R, w.b, w.peephole, w.projection)
 
     def check_dstate(self, dstate):
-        names, shapes = self.job.weights.cell.states, self._state_shapes()
+        names = self.job.weights.cell.states
         if dstate is None:
             return (None,) * len(names)
         if not isinstance(dstate, (tuple, list)) or len(dstate) != len(names):
@@ -180,7 +209,7 @@ class RecurrentTape(Tape):
                 f"got {_kind(dstate)}\nhint: its entries may be None"
             )
         arrays = []
-        for name, array, shape in zip(names, dstate, shapes, strict=True):
+        for name, array, shape in zip(names, dstate, self._state_shapes(), strict=True):
             if array is not None:
                 array = as_array(self.who, f"dstate {name}", array, self.dtype)
                 if array.shape != shape:
@@ -204,7 +233,7 @@ class RecurrentTape(Tape):
         fresh = [place(a) for a in state] if state is not None else [None]
         peephole = place(out["peephole"]) if "peephole" in out else None
         x = out.get("x")
-        if job.ragged.tokens < math.prod(self.x_shape[:2]) and x is not None and not accumulate:
+        if x is not None and not accumulate and job.ragged.tokens < math.prod(self.x_shape[:2]):
             x[...] = 0
         if job.ragged.tokens == 0:
             for array in (
@@ -234,8 +263,11 @@ class RecurrentTape(Tape):
 class _Spent:
     """What remains of a job once its tape was used: enough to name its gradients in an error."""
 
+    __slots__ = ("ragged", "weights")
+    x = y = None
+
     def __init__(self, job):
-        self.ragged, self.weights, self.x, self.y = job.ragged, job.weights, None, None
+        self.ragged, self.weights = job.ragged, job.weights
 
 
 @cache
@@ -263,8 +295,6 @@ def _kind(value):
 
 def _initial_state(who, cell, state, B, widths, dtype):
     names = cell.states
-    if state is None:
-        return (None,) * len(names)
     if not isinstance(state, (tuple, list)) or len(state) != len(names):
         text = f"({names[0]},)" if len(names) == 1 else f"({', '.join(names)})"
         raise ShapeError(
@@ -280,23 +310,23 @@ def _initial_state(who, cell, state, B, widths, dtype):
     return tuple(arrays)
 
 
+def _clip(who, cell_clip):
+    number = isinstance(cell_clip, (int, float, np.number)) and not isinstance(cell_clip, bool)
+    clip = float(cell_clip) if number else math.nan
+    if not 0 < clip < math.inf:
+        raise ArgumentError(
+            f"{who}: cell_clip must be a positive number, got {cell_clip!r}\nhint: None for no clip"
+        )
+    return clip
+
+
 def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activation, recurrent_activation, training,
                time_major, recurrent_mask, memory, peephole=None, projection=None, cell_clip=None):  # fmt: skip
     who = cell.name
-    activation = code_of(who, "activation", activation)
-    recurrent_activation = code_of(who, "recurrent_activation", recurrent_activation)
     if memory not in ("full", "low"):
         raise ArgumentError(
             f'{who}: memory must be "full" or "low", got {memory!r}\nhint: "low" computes gates twice'
         )
-    clip = math.inf
-    if cell_clip is not None:
-        number = isinstance(cell_clip, (int, float, np.number)) and not isinstance(cell_clip, bool)
-        clip = float(cell_clip) if number else math.nan
-        if not 0 < clip < math.inf:
-            raise ArgumentError(
-                f"{who}: cell_clip must be a positive number, got {cell_clip!r}\nhint: None for no clip"
-            )
     states = initial_state if isinstance(initial_state, (tuple, list)) else ()
     if isinstance(W, Packed):
         weights = W._for(training)
@@ -308,14 +338,29 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
             raise ArgumentError(
                 f"{who}: W was packed for {weights.cell.name} ({weights.cell.step})\nhint: pack it anew"
             )
-        dtype = weights.W.dtype
-        if dtype == np.float32 and _dtype_of([x, recurrent_mask, *states]) == np.float64:
+        if weights.W.dtype == np.float32 and dtype_of((x, recurrent_mask, *states)) == np.float64:
             raise DTypeError(
                 f"{who}: W was packed in float32, but an input is float64\nhint: x.astype(np.float32)"
             )
     else:
-        dtype = _dtype_of([x, W, R, b, peephole, projection, recurrent_mask, *states])
+        dtype = dtype_of((x, W, R, b, peephole, projection, recurrent_mask, *states))
         weights = _weights(cell, W, R, b, peephole, projection, dtype)
+    return run(weights, x, initial_state=initial_state, lengths=lengths, mask=mask, reverse=reverse,
+               activation=activation, recurrent_activation=recurrent_activation, training=training,
+               time_major=time_major, recurrent_mask=recurrent_mask, cell_clip=cell_clip,
+               low=memory == "low")  # fmt: skip
+
+
+def run(weights, x, *, initial_state, lengths=None, mask=None, reverse=False, activation, recurrent_activation,
+        training=False, time_major=False, recurrent_mask=None, cell_clip=None, low=False):  # fmt: skip
+    """The recurrent functions once the weights, the engine's or packed ones, are checked; in the dtype of these."""
+    if isinstance(weights, Packed):
+        weights = weights._for(training)
+    cell, dtype = weights.cell, weights.W.dtype
+    who = cell.name
+    activation = code_of(who, "activation", activation)
+    recurrent_activation = code_of(who, "recurrent_activation", recurrent_activation)
+    clip = math.inf if cell_clip is None else _clip(who, cell_clip)
     I, K, H = weights.W.shape[0], weights.R.shape[0], weights.R.shape[1] // len(cell.gates)
     shape = shape_of(who, "x", x)
     if len(shape) != 3 or shape[2] != I:
@@ -323,8 +368,13 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
             who, "x", x, (None, None, I), f"(T, B, I={I})" if time_major else f"(B, T, I={I})"
         )
     T, B = shape[:2] if time_major else shape[1::-1]
-    check_size(who, B, T, max(I, len(cell.blocks) * H, K), dtype.itemsize)
-    h_init, c_init = (*_initial_state(who, cell, initial_state, B, (K, H), dtype), None)[:2]
+    width = max(I, len(cell.blocks) * H, K)
+    if B * T * width >= MOST_ITEMS:
+        check_size(who, B, T, width, dtype.itemsize)
+    h_init = c_init = None
+    if initial_state is not None:
+        state = _initial_state(who, cell, initial_state, B, (K, H), dtype)
+        h_init, c_init = (*state, None)[:2]
     if lengths is not None:
         lengths = as_lengths(who, lengths, B, T)
     if mask is not None:
@@ -340,7 +390,7 @@ def _recurrent(cell, x, W, R, b, *, initial_state, lengths, mask, reverse, activ
     state_c = np.empty((B, H), dtype) if len(cell.states) == 2 else None
     threads = current_threads()
     job = engine.Job(weights, ragged, x, y, state_h, state_c, h_init, c_init, recurrent_mask, activation,
-                     recurrent_activation, clip, bool(training), memory == "low", threads)  # fmt: skip
+                     recurrent_activation, clip, bool(training), low, threads)  # fmt: skip
     recurrent.forward([job], job.threads(threads))
     job.done()
     state = (state_h,) if state_c is None else (state_h, state_c)

@@ -40,6 +40,18 @@ from .spatial_dropout1d import SpatialDropout1D
 from .symbolic import Tensor
 from .time_distributed import TimeDistributed
 
+# Last: two of these functions have the names of modules above.
+from .functions import (  # isort: skip
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+
 __all__ = [
     "GRU",
     "LSTM",
@@ -77,4 +89,12 @@ __all__ = [
     "Subtract",
     "Tensor",
     "TimeDistributed",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]

@@ -95,7 +95,9 @@ class Dense(NumPyLayer):
         """Return activation(x kernel + bias); with activate=False what is inside the brackets."""
         self._need_built()
         bias = self.bias.value if self.bias is not None else None
-        out = F.linear(self._cast(x), self.kernel.value, bias, training=training)
+        if type(x) is not np.ndarray or x.dtype is not self.dtype:
+            x = self._cast(x)
+        out = F.linear(x, self.kernel.value, bias, training=training)
         y = out.y
         if activate and self._activates:
             y = self.activation.forward(out.y)
@@ -108,7 +110,8 @@ class Dense(NumPyLayer):
     def backward(self, dy: Any, *, inputs: bool = True) -> np.ndarray | None:
         """Return dx; put the gradients of kernel and bias into their `grad`."""
         tape, saved, shape = self._pop_tape()
-        dy = self._gradient(dy, shape)
+        if type(dy) is not np.ndarray or dy.dtype is not self.dtype or dy.shape != shape:
+            dy = self._gradient(dy, shape)
         if saved is not None:
             dy = self.activation.backward(dy, *saved)
         return self._tape_gradients(tape, dy, wanted=("x",) if inputs else ()).get("x")

@@ -53,9 +53,8 @@ class InputLayer(Layer):
         self.batch_shape = as_shape(self.name, batch_shape)
         self.input_dtype = np.dtype(dtype or self.dtype)
         self.built = True
-        node = Node(self, [], True, {})
-        self.output = Tensor(self.batch_shape, self.input_dtype, node, 0)
-        node.outputs.append(self.output)
+        self._node = Node(self, [], True, {})
+        self._node.outputs.append(Tensor(self.batch_shape, self.input_dtype, self._node, 0))
 
     def forward(self, x: Any, *, mask: Any = None, training: bool = False) -> Any:
         """Return `x`."""

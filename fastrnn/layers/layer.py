@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import regularizers
 from ..config import Configured, floatx
-from ..errors import ArgumentError, DTypeError, ShapeError, TapeError
+from ..errors import ArgumentError, DTypeError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
 from .symbolic import Node, Shape, Tensor, is_symbolic
@@ -207,6 +207,7 @@ class Layer(Configured):
             None if batch_input_shape is None else as_shape(self.name, batch_input_shape)
         )
         self.built = False
+        self._node: Node | None = None
         self._own: list[Parameter] = []
         # Functional argument name -> parameter; set by build.
         self._arguments: dict[str, Parameter] = {}
@@ -282,7 +283,7 @@ class Layer(Configured):
         shapes = [tensor.shape for tensor in inputs]
         if not self.built:
             self.build(shapes[0] if single else shapes)
-        node = Node(self, inputs, single, options)
+        node = self._node = Node(self, inputs, single, options)
         made = self.compute_output_shape(shapes[0] if single else shapes)
         node.single_output = not isinstance(made, list)
         for index, shape in enumerate([made] if node.single_output else made):
@@ -426,6 +427,26 @@ class Layer(Configured):
         return {k: v for k, v in config.items() if v is not None or k not in _OPTIONAL}
 
     @property
+    def output(self) -> Any:
+        """The symbolic output of the newest symbolic call, or a list of several."""
+        outputs = self._called().outputs
+        return outputs[0] if self._called().single_output else list(outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the newest symbolic call, or a list of several."""
+        inputs = self._called().inputs
+        return inputs[0] if self._called().single_input else list(inputs)
+
+    def _called(self) -> Node:
+        if self._node is None:
+            raise StateError(
+                f"{self.name}: the layer is in no model yet\n"
+                "hint: call it on an Input, or add it to a model whose input shape is known"
+            )
+        return self._node
+
+    @property
     def input_shape(self) -> Shape | None:
         """The shape given for one input, without the batch axis."""
         return None if self.batch_input_shape is None else self.batch_input_shape[1:]
@@ -511,11 +532,11 @@ class Layer(Configured):
                     else np.empty(shapes[name], self.dtype)
                 )
         new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
-        fill(tape, dy, dstate, {**made, **new})
-        for argument, array in into.items():
-            if accumulate:
+        fill(tape, dy, dstate, {**made, **new} if made else new)
+        if accumulate:
+            for argument, array in into.items():
                 array += new[argument]
-            # Only now: a backward pass that fails leaves no gradients.
+        for argument in into:  # only now: a backward pass that fails leaves no gradients
             parameter = self._arguments[argument]
             parameter.grad_version = parameter.clock.ticks
         return made
@@ -525,16 +546,15 @@ class Layer(Configured):
         if not self.trainable:
             return {}, False
         into: dict[str, np.ndarray] = {}
-        stale = []
+        accumulate = False
         for argument, parameter in self._arguments.items():
             if parameter.grad is None:
                 parameter.grad = np.zeros_like(parameter.value)
-            if not parameter.has_grad:
-                stale.append(parameter)
+            if parameter.grad_version == parameter.clock.ticks:
+                accumulate = True
             into[argument] = parameter.grad
-        accumulate = len(stale) < len(into)
         for argument, array in into.items() if accumulate else ():
-            if self._arguments[argument] in stale:
+            if not self._arguments[argument].has_grad:
                 array[...] = 0  # changed alone since the last pass: the others still add up
         return into, accumulate
 

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import functional as F
 from ..errors import ArgumentError, ShapeError
+from ..functional.recurrent import LayerWeights, Output, run
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
 from .stateful import States
 
 __all__ = ["Recurrent"]
-
-
-class _Pass(NamedTuple):
-    """What backward needs of a training forward."""
-
-    tape: Any
-    # The tape of F.hold, or which rows have a last output, (B, 1), or None.
-    output: Any
-    # The mask of the input's dropout, or None.
-    dropped: Any
-    # Whether the initial state came among the inputs, [x, h, ...].
-    listed: bool
 
 
 class Recurrent(RecurrentBase):
@@ -49,6 +38,7 @@ class Recurrent(RecurrentBase):
     """
 
     supports_masking = True
+    _trained: LayerWeights | None = None
 
     def __call__(self, x: Any, initial_state: Any = None, **options: Any) -> Any:
         """Build the layer if it is new, then run it, or extend the graph of a model."""
@@ -78,27 +68,45 @@ class Recurrent(RecurrentBase):
         T, B = shape[:2] if self.time_major else shape[1::-1]
         if mask is not None or lengths is not None:
             mask = valid_steps(self.name, B, T, mask, lengths)
-        initial_state = self._start(initial_state, B)
+        initial_state = self._start(initial_state, B, training)
         dropped = recurrent = None
         if training and (self.dropout or self.recurrent_dropout):
             dropped, recurrent = self._draw(B)
             x = x if dropped is None else x * dropped
-        out = getattr(F, self.function)(
-            x,
-            **self._weights(training),
-            initial_state=initial_state,
-            mask=mask,
-            reverse=self.go_backwards,
-            training=training,
-            time_major=self.time_major,
-            recurrent_mask=recurrent,
-            **self._options(),
-        )
+        out = self._run(x, initial_state, mask, recurrent, training)
         y, undo = self._output(out, mask, training)
         if training:
-            self._tapes.append(_Pass(out.tape, undo, dropped, listed))
-        self._keep(out.state)
+            # The engine's tape; that of F.hold, or which rows have a last output, (B, 1), or None;
+            # the mask of the input's dropout; whether the state came among the inputs, [x, h, ...].
+            self._tapes.append((out.tape, undo, dropped, listed))
+        self._keep(out.state, training)
         return [y, *out.state] if self.return_state else y
+
+    def _run(
+        self, x: np.ndarray, state: Any, mask: Any, recurrent_mask: Any, training: bool
+    ) -> Output:
+        """Make the functional call, without its checks of weights that the layer had checked before."""
+        weights: Any = self._weights(training)
+        if training:
+            if self._trained is None:
+                self._trained = LayerWeights()
+            weights = self._trained.of(self.cell, **weights)
+        else:
+            weights = weights["W"]
+        options = self._options()
+        return run(
+            weights,
+            x,
+            initial_state=state,
+            mask=mask,
+            reverse=self.go_backwards,
+            activation=options["activation"],
+            recurrent_activation=options.get("recurrent_activation"),
+            training=training,
+            time_major=self.time_major,
+            recurrent_mask=recurrent_mask,
+            cell_clip=options.get("cell_clip"),
+        )
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
         """Return x as one array, initial state, lengths, and whether the state was in x."""
@@ -159,29 +167,29 @@ class Recurrent(RecurrentBase):
         `return_state` `dy` may be the list of them all. With `states` the pair (dx, gradient of the
         initial state) comes back.
         """
-        done = self._pop_tape()
+        tape, undo, dropped, listed = self._pop_tape()
         if self.return_state and isinstance(dy, (list, tuple)):
             dy, *rest = dy
             dstate = None if all(d is None for d in rest) else tuple(rest)
         if dy is not None:
-            dy, dstate = self._to_engine(dy, dstate, done.output)
-        if states and not done.tape.has_state:
+            dy, dstate = self._to_engine(dy, dstate, undo)
+        if states and not tape.has_state:
             raise ArgumentError(
                 f"{self.name}: states=True needs a forward with an initial state, got one without\n"
                 "hint: pass initial_state to the call"
             )
         wanted = (("x",) if inputs else ()) + (
-            ("initial_state",) if states or (inputs and done.listed) else ()
+            ("initial_state",) if states or (inputs and listed) else ()
         )
-        g = self._tape_gradients(done.tape, dy, dstate, wanted)
+        g = self._tape_gradients(tape, dy, dstate, wanted)
         if not wanted:
             return None
         dx = g.get("x")
-        if dx is not None and done.dropped is not None:
-            dx *= done.dropped
+        if dx is not None and dropped is not None:
+            dx *= dropped
         if states:
             return dx, tuple(g["initial_state"])
-        return [dx, *g["initial_state"]] if done.listed else dx
+        return [dx, *g["initial_state"]] if listed else dx
 
     def _to_engine(self, dy: Any, dstate: Any, undo: Any) -> tuple[Any, Any]:
         """Return the gradients at the engine's y and final state, given those at the layer's."""
@@ -192,7 +200,7 @@ class Recurrent(RecurrentBase):
         if undo is not None:
             dy = np.where(undo, dy, 0)
         if dstate is None:
-            return None, (dy, *[None] * (len(self.cell.states) - 1))
+            return None, (dy, None) if len(self.cell.states) == 2 else (dy,)
         first, *rest = dstate
         return None, (dy if first is None else first + dy, *rest)
 

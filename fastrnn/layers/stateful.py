@@ -99,7 +99,7 @@ class Stateful(Layer):
         several = isinstance(states, (list, tuple))
         return tuple(self._cast(s) for s in (states if several else [states]))
 
-    def _start(self, states: Any, rows: int, training: bool = True) -> States | None:
+    def _start(self, states: Any, rows: int, training: bool) -> States | None:
         """Return the state that a call begins with: the one given or kept, None for zeros."""
         if states is not None:
             return self._as_states(states)
@@ -114,7 +114,7 @@ class Stateful(Layer):
             f"{rows}\nhint: keep the batch size, or call reset_state() first"
         )
 
-    def _keep(self, states: States, training: bool = True) -> None:
+    def _keep(self, states: States, training: bool) -> None:
         """Note the state after a call, if it is to be kept."""
         if self.stateful or (training and self.carry):
             self.states, self._fresh = [s.copy() for s in states], False

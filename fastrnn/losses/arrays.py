@@ -23,11 +23,11 @@ def as_floats(who: str, name: str, value: Any, dtype: np.dtype | None = None) ->
         (dtype('float32'), dtype('float64'))
     """
     array = value if type(value) is np.ndarray else np.asarray(value)
-    if dtype is None:
+    if dtype is None and array.dtype is not _FLOAT32:
         # A list of Python's floats makes an array of float64, but asks for no such thing.
         double = array.dtype.kind == "f" and array.dtype.itemsize == 8 and hasattr(value, "dtype")
         dtype = _FLOAT64 if double else _FLOAT32
-    if array.dtype is dtype:
+    if dtype is None or array.dtype is dtype:
         return array
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError(
@@ -55,7 +55,7 @@ def pair(
     """
     y_true = as_floats(who, "y_true", y_true, y_pred.dtype)
     shapes = y_true.shape, y_pred.shape
-    if y_true.shape == y_pred.shape:
+    if shapes[0] == shapes[1]:
         return y_true, y_pred
     if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
         if y_pred.ndim == 1:

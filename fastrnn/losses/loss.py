@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,15 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "
 
 #: What a loss hands out for the way back: gradients at the per-sample losses in, those at y_pred out.
 Backward = Callable[[np.ndarray], np.ndarray]
+
+# What a way back returns has the shape that comes before it.
+_Evaluated = tuple[
+    np.ndarray, np.ndarray | None, np.ndarray | None, float, tuple[int, ...], Backward
+]
+
+# A loss that is not finite is for the caller to see, as a number and not as a warning. (A decorator
+# costs half of what a `with` block does.)
+_silent = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 class Loss(Configured):
@@ -141,42 +150,52 @@ class Loss(Configured):
                 f"{type(self).__name__}: no activation is fused with this loss, got logits=True\n"
                 "hint: pass the outputs of the last activation"
             )
-        # A loss that is not finite is for the caller to see, as a number and not as a warning.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            e = self._evaluate(y_true, y_pred, sample_weight, mask, logits)
-            count = e.divisor if self._reduces else float(e.weighted.size)
-            loss = float(np.add.reduce(e.weighted, axis=None)) / count if count else 0.0
-            if not gradient:
-                return loss, None
-            share = 1.0 / e.divisor if e.divisor else 0.0
-            ones = np.ones(e.weighted.shape, y_pred.dtype) if e.weights is None else e.weights
-            dy = e.backward(ones * share)
-        if dy.shape != e.shape:
+        return self._computed(y_true, y_pred, sample_weight, mask, logits, gradient)
+
+    @_silent
+    def _computed(
+        self, y_true: Any, y_pred: np.ndarray, weight: Any, mask: Any, logits: bool, gradient: bool
+    ) -> tuple[float, np.ndarray | None]:
+        weighted, weights, out, divisor, shape, backward = self._evaluate(
+            y_true, y_pred, weight, mask, logits
+        )
+        count = divisor if self._reduces else float(weighted.size)
+        loss = float(np.add.reduce(weighted, None)) / count if count else 0.0
+        if not gradient:
+            return loss, None
+        share = 1.0 / divisor if divisor else 0.0
+        if weights is None:
+            dvalues = np.empty(weighted.shape, y_pred.dtype)
+            dvalues.fill(share)
+        else:
+            dvalues = weights * share
+        dy = backward(dvalues)
+        if dy.shape != shape:
             raise ShapeError(
-                f"{type(self).__name__}: gradient must return the shape of y_pred, {e.shape}, "
+                f"{type(self).__name__}: gradient must return the shape of y_pred, {shape}, "
                 f"got {dy.shape}\nhint: dvalues[..., None] has the axis that the values lack"
             )
-        if e.out is not None:
+        if out is not None:
             dy = np.array(dy)  # a loss of somebody else's may return one of its arguments
             rows = dy if self.axis == -1 else np.moveaxis(dy, self.axis, -1)
-            rows[e.out] = 0
+            rows[out] = 0
         return loss, dy if dy.shape == y_pred.shape else dy.reshape(y_pred.shape)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the reduced loss, a float, or the weighted losses with reduction "none"."""
         if self._reduces:
             return self.compute(y_true, y_pred, sample_weight=sample_weight, gradient=False)[0]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._evaluate(
-                y_true, self._outputs(y_pred), sample_weight, None, False
-            ).weighted
+        return self._weighted(y_true, self._outputs(y_pred), sample_weight)
 
+    @_silent
+    def _weighted(self, y_true: Any, y_pred: np.ndarray, sample_weight: Any) -> np.ndarray:
+        return self._evaluate(y_true, y_pred, sample_weight, None, False)[0]
+
+    @_silent
     def per_sample(self, y_true: Any, y_pred: Any, weights: np.ndarray | None = None) -> np.ndarray:
         """Return the per-sample losses, not weighted; targets are not looked at where weights are 0."""
-        y_pred = self._outputs(y_pred)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            true, pred = self.prepare(y_true, y_pred, weights)
-            return self._run(true, pred, False)[0]
+        true, pred = self.prepare(y_true, self._outputs(y_pred), weights)
+        return self._run(true, pred, False)[0]
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this loss again; `dtype` only where one was given."""
@@ -211,19 +230,22 @@ class Loss(Configured):
     def _evaluate(
         self, y_true: Any, y_pred: np.ndarray, sample_weight: Any, mask: Any, logits: bool
     ) -> _Evaluated:
+        """Return weighted losses; their weights and where these are 0, if anywhere; how to go on."""
         mask = self.valid(y_true, y_pred, mask)
-        weights = combine(type(self).__name__, sample_weight, mask, y_pred.dtype)
+        weights = None
+        if sample_weight is not None or mask is not None:
+            weights = combine(type(self).__name__, sample_weight, mask, y_pred.dtype)
         y_true, y_pred = self.prepare(y_true, y_pred, weights)
         values, backward = self._run(y_true, y_pred, logits)
         divisor = self._divisor(values, weights, mask)
         if weights is None:
-            return _Evaluated(values, None, None, divisor, y_pred.shape, backward)
+            return values, None, None, divisor, y_pred.shape, backward
         weights = fit(type(self).__name__, weights, values.shape)
         weighted, out = values * weights, weights == 0
         if not out.any():
-            return _Evaluated(weighted, weights, None, divisor, y_pred.shape, backward)
+            return weighted, weights, None, divisor, y_pred.shape, backward
         weighted = np.where(out, 0.0, weighted)  # 0 times NaN is NaN
-        return _Evaluated(weighted, weights, out, divisor, y_pred.shape, backward)
+        return weighted, weights, out, divisor, y_pred.shape, backward
 
     def _divisor(self, values: np.ndarray, weights: np.ndarray | None, mask: Any) -> float:
         """Return what the sum of the weighted losses is divided by."""
@@ -235,17 +257,6 @@ class Loss(Configured):
             return float(values.size)
         valid = np.asarray(mask)
         return values.size * float(np.count_nonzero(valid)) / (valid.size or 1)
-
-
-class _Evaluated(NamedTuple):
-    """Weighted losses; their weights and where these are 0, if anywhere; and how to go on."""
-
-    weighted: np.ndarray
-    weights: np.ndarray | None
-    out: np.ndarray | None
-    divisor: float
-    shape: tuple[int, ...]  # of what `backward` returns
-    backward: Backward
 
 
 class FunctionLoss(Loss):

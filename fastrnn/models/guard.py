@@ -74,10 +74,9 @@ def blame_penalty(model: Any, loss: float, step: int) -> str:
 def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
     """Return the message for a loss that is infinite or NaN."""
     who = f"{model.name}: the loss must be finite, got {loss} at step {step}: "
-    for what, form in (("x", batch.x), ("y", batch.y), ("sample_weight", batch.weight)):
-        place = _bad_place(form)
-        if place:
-            return f"{who}{what} holds {place}\nhint: remove or replace such samples, or mask them"
+    given = _bad_data(batch)
+    if given:
+        return who + given
     arrays, masks = model._inputs(batch.x)
     before = [getattr(layer, "states", None) for layer in structure.walk(model)]
     states = dict(zip((id(layer) for layer in structure.walk(model)), before, strict=True))
@@ -99,6 +98,9 @@ def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
 def blame_gradient(model: Any, batch: Batch, step: int, class_weight: Any = None) -> str:
     """Return the message for gradients that are infinite or NaN although the loss is finite."""
     who = f"{model.name}: the gradient must be finite at step {step}: "
+    given = _bad_data(batch)
+    if given:
+        return who + given
     model.forget()
     values, _, _, gradients, *_ = model._compute("fit", batch, True, class_weight)
     found: list[str] = []
@@ -140,6 +142,14 @@ def _valid(y: Any, cover: Any) -> bool:
         return True
     bad = ~np.isfinite(y)
     return not (bad & np.asarray(cover)[..., None] if cover is not None else bad).any()
+
+
+def _bad_data(batch: Batch) -> str | None:
+    for what, form in (("x", batch.x), ("y", batch.y), ("sample_weight", batch.weight)):
+        place = _bad_place(form)
+        if place:
+            return f"{what} holds {place}\nhint: remove or replace such samples, or mask them"
+    return None
 
 
 def _bad_place(form: Any) -> str | None:

@@ -12,6 +12,7 @@ from ..errors import ArgumentError
 from ..layers import InputLayer, Layer, Tensor
 from ..layers.registry import deserialize
 from .model import Model
+from .summary import print_summary
 
 __all__ = ["Sequential"]
 
@@ -91,9 +92,9 @@ class Sequential(Model):
         if self._entry is None:
             return
         last = self._graph.outputs[0] if self.built else self._entry
-        self._set_graph(self._entry, self._called(layer, last))
+        self._set_graph(self._entry, self._joined(layer, last))
 
-    def _called(self, layer: Layer, tensor: Tensor) -> Tensor:
+    def _joined(self, layer: Layer, tensor: Tensor) -> Tensor:
         made = layer(tensor)
         if isinstance(made, Tensor):
             return made
@@ -129,7 +130,7 @@ class Sequential(Model):
             if not self.built:
                 made = self._entry
                 for layer in self._stack:
-                    made = self._called(layer, made)
+                    made = self._joined(layer, made)
                 self._set_graph(self._entry, made)
 
     def _build_for(self, x: Any) -> None:
@@ -152,6 +153,10 @@ class Sequential(Model):
         if not self.built:
             self.build((None, *(x.shape[1:] if isinstance(x, Tensor) else np.shape(x)[1:])))
         return super().__call__(x, **options)
+
+    def summary(self, line_length: int | None = None, **options: Any) -> None:
+        """Print the layers; "?" for the shapes of a model that is not built yet."""
+        print_summary(self, line_length, **options)
 
     def get_config(self) -> dict[str, Any]:
         """Return the configurations of the layers, and the shape of the input if it is known."""

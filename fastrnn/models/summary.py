@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..layers import InputLayer
+
 if TYPE_CHECKING:
     from ..layers import Layer
 
@@ -82,12 +84,11 @@ def _calls_of(model: Any, layer: Layer) -> list[Any]:
 
 
 def _shape_of(model: Any, layer: Layer) -> str:
-    outputs: Any = getattr(layer, "output", None)
     calls = _calls_of(model, layer)
     if calls:
         shapes = [tensor.shape for tensor in calls[0].node.outputs]
-    elif outputs is not None:
-        shapes = [outputs.shape]
+    elif isinstance(layer, InputLayer):
+        shapes = [layer.output.shape]
     else:
         return "?"
     texts = [str(tuple(shape)) for shape in shapes]

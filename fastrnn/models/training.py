@@ -458,7 +458,10 @@ class Training:
         return (
             batches.cut(cut),
             self._source(
-                "fit", *held_out, batch_size=batch_size or batches.batch_size, steps=steps
+                "validation_data",
+                *held_out,
+                batch_size=batch_size or batches.batch_size,
+                steps=steps,
             ),
         )
 

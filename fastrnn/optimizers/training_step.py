@@ -230,7 +230,10 @@ class TrainingStep:
             segment.clear_unused()
 
     def _sum_of_squares(self) -> float:
-        return sum(sweeps.sum_of_squares(segment.grads) for segment in self.segments)
+        total = 0.0
+        for segment in self.segments:
+            total += sweeps.sum_of_squares(segment.grads)
+        return total
 
     def _tick(self) -> None:
         for block in self.blocks:
