@@ -186,7 +186,8 @@ MUTANTS = [
      "return _FLOAT64\n    return _FLOAT32",
      "return _FLOAT64 if array.dtype.isnative else _FLOAT32\n    return _FLOAT32"),
     ("a tape may be used again", F_TAPE, "self._unused.pop()", "pass"),
-    ("y stays writable", F_RNN, "y.flags.writeable = False  # the tape reads it", "pass"),
+    ("y stays writable", F_RNN, "y.setflags(write=False)  # the tape reads it", "pass"),
     ("recurrent bias gradient not written", F_RNN,
-     "rows = db if cell.two_biases else db[None]", "rows = db[:1] if cell.two_biases else db[None]"),
+     "for row, order in zip(rows, _bias_order(cell), strict=False):",
+     "for row, order in zip(rows[:1], _bias_order(cell), strict=False):"),
 ]  # fmt: skip

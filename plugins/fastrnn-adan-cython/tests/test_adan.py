@@ -100,7 +100,7 @@ import fastrnn_adan
 )
 def test_refuses_what_it_was_not_compiled_for(change, refused):
     code = OTHER.replace("{change}", change)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)
     assert done.returncode == refused, done.stderr
     assert refused == ("ImportError: fastrnn: this extension was compiled for" in done.stderr)
 
