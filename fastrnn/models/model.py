@@ -293,6 +293,8 @@ def _fit_rank(who: str, array: Any, tensor: Tensor) -> Any:
     if not isinstance(array, np.ndarray):
         array = np.asarray(array)
     want, got = tensor.shape, array.shape
+    if got[1:] == want[1:] and want[0] is None:
+        return array
     if len(got) == len(want) - 1 and want[-1] == 1:
         array = array[..., None]
     elif len(got) == len(want) + 1 and got[-1] == 1:

@@ -74,6 +74,12 @@ class Objective:
             _metric_lists("metrics", metrics, self.names),
             _metric_lists("weighted_metrics", weighted_metrics, self.names),
         ]
+        asked = [any(lists[at] for lists in self._asked) for at in range(len(self.names))]
+        self._measured = any(asked)
+        # Which outputs have a loss or metrics, and need targets.
+        self.needed = [
+            one is not None or more for one, more in zip(self.losses, asked, strict=True)
+        ]
         # Per output (name in the logs, metric, whether it is weighted); made at the first batch.
         self._metrics: list[list[tuple[str, Any, bool]]] | None = None
         self.loss = Mean()
@@ -97,14 +103,6 @@ class Objective:
     def metrics(self) -> list[Any]:
         """The metric objects in use; none before the first batch."""
         return [metric for group in self._metrics or () for _, metric, _ in group]
-
-    @property
-    def needed(self) -> list[bool]:
-        """Which outputs have a loss or metrics, and need targets."""
-        return [
-            loss is not None or any(lists[at] for lists in self._asked)
-            for at, loss in enumerate(self.losses)
-        ]
 
     def reset(self) -> None:
         """Start the averages of a new epoch."""
@@ -177,7 +175,7 @@ class Objective:
         masks: Sequence[Any],
     ) -> None:
         """Take a batch into the metrics."""
-        if not any(lists[at] for lists in self._asked for at in range(len(self.names))):
+        if not self._measured:
             return
         finished = [
             activation(f)(y) if f else y for f, y in zip(self._fusions, outputs, strict=True)

@@ -184,6 +184,8 @@ class Training:
 
     def _inputs(self, x: Any) -> tuple[list[Any], list[Any] | None]:
         """Return the arrays of a batch's x, one per input, and their masks if rows are ragged."""
+        if type(x) is np.ndarray and self.built and len(self.input_names) == 1:
+            return self.ranked((x,)), None  # type: ignore[attr-defined]
         one = isinstance(x, Ragged)
         if not self.built:
             self._build_for(x.padded()[0] if one else x)
