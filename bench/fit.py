@@ -72,7 +72,9 @@ class Fastrnn:
         self.engine += runtime.engine_seconds()
 
     def check(self):
-        history = self.model.fit(*self.data, batch_size=self.batch, shuffle=False, verbose=0)
+        # A few batches: rounding errors in float32 grow from step to step.
+        few = [array[: 16 * self.batch] for array in self.data]
+        history = self.model.fit(*few, batch_size=self.batch, shuffle=False, verbose=0)
         return history.history["loss"][0]
 
     def epoch(self):

@@ -51,8 +51,8 @@ def main():
     for line in sys.stdin:
         checking = line.strip() == "check"
         history = model.fit(
-            x,
-            y,
+            x[: 16 * batch] if checking else x,
+            y[: 16 * batch] if checking else y,
             batch_size=batch,
             epochs=1 if checking else 2,
             shuffle=not checking,
