@@ -29,7 +29,7 @@ class Constraint(Configured):
 
     def __call__(self, w: Any) -> np.ndarray:
         """Return a new array of the shape and dtype of `w`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: a constraint must write __call__(w)")
 
 
 class NonNeg(Constraint):

@@ -607,3 +607,16 @@ def test_merging_functions():
     made = layers.concatenate([layers.add([a, b]), layers.dot([a, b], axes=2)])
     x = data(B, T, I)
     assert Model([a, b], made).predict([x, x], verbose=0).shape == (B, T, I + T)
+
+
+def test_a_list_of_one_array_is_the_array_but_of_one_short_row_a_batch():
+    x, y = data(B, T, I), data(B, 1)
+    expected = compiled().train_on_batch(x, y)
+    assert compiled().train_on_batch([x], [y]) == expected
+    assert compiled().train_on_batch([x[:1]], [y[0]]) == compiled().train_on_batch(x[:1], y[:1])
+    model = chain(layers.Dense(2, seed=3), sequences=True)
+    model.compile("sgd", "mse")
+    other = chain(layers.Dense(2, seed=3), sequences=True)
+    other.compile("sgd", "mse")
+    target = data(1, T, 2)
+    assert model.train_on_batch([x[0]], [target[0]]) == other.train_on_batch(x[:1], target)

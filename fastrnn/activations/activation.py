@@ -47,11 +47,13 @@ class Activation(Configured):
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Return y, of the shape and dtype of `x`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: an activation must write forward(x)")
 
     def backward(self, dy: np.ndarray, x: Any, y: Any) -> np.ndarray:
         """Return the gradient at `x`, given that at `y`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__}: an activation must write backward(dy, x, y)"
+        )
 
     def saved(self, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
         """Return the arguments x and y of `backward`, None where it does not read one."""

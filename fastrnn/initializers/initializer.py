@@ -42,7 +42,9 @@ class Initializer(Configured):
 
     def draw(self, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
         """Return float64 values of `shape`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__}: an initializer must write draw(shape, generator)"
+        )
 
 
 class Function(Initializer):

@@ -27,11 +27,12 @@ from .global_average_pooling1d import GlobalAveragePooling1D
 from .global_max_pooling1d import GlobalMaxPooling1D
 from .gru import GRU
 from .input import Input, InputLayer
-from .layer import Clock, Layer, Parameter
+from .layer import Layer
 from .layer_normalization import LayerNormalization
 from .lstm import LSTM
 from .masking import Masking
 from .merge import Add, Average, Maximum, Minimum, Multiply, Subtract
+from .parameter import Clock, Parameter
 from .permute import Permute
 from .repeat_vector import RepeatVector
 from .reshape import Reshape

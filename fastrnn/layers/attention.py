@@ -9,7 +9,7 @@ import numpy as np
 from .. import functional as F
 from .. import initializers
 from ..errors import ArgumentError, ShapeError
-from .layer import Parameter
+from .parameter import Parameter
 from .several_inputs import SeveralInputs
 from .symbolic import Shape, Tensor
 

@@ -10,7 +10,8 @@ from .. import constraints, initializers, regularizers
 from .. import functional as F
 from ..errors import DTypeError
 from ..functional.tape import fill
-from .layer import Layer, Parameter
+from .layer import Layer
+from .parameter import Parameter
 
 __all__ = ["Embedding"]
 

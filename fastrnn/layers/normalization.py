@@ -9,8 +9,8 @@ import numpy as np
 
 from .. import constraints, initializers, regularizers
 from ..errors import ArgumentError, ShapeError
-from .layer import Parameter
 from .numpy_layer import NumPyLayer
+from .parameter import Parameter
 
 __all__ = ["Normalization", "column_sums"]
 

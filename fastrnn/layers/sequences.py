@@ -11,7 +11,7 @@ from .. import functional as F
 from ..errors import DTypeError, ShapeError
 from ..functional.checks import as_lengths, as_mask
 
-__all__ = ["hold", "pad", "release", "valid_steps"]
+__all__ = ["hold", "joined", "pad", "release", "valid_steps"]
 
 
 def pad(
@@ -33,11 +33,17 @@ def pad(
                 f"{who}: x must hold float32 or float64, got {row.dtype} in row {i}\n"
                 "hint: convert it with astype(np.float32)"
             )
-    lengths = np.array([len(row) for row in rows])
-    batch = np.zeros((len(rows), int(lengths.max()), width), dtype)
+    batch, lengths = joined(rows, dtype)
+    return (batch.swapaxes(0, 1) if time_major else batch), lengths
+
+
+def joined(rows: Sequence[np.ndarray], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows that differ in their first axis only as one array, and their lengths."""
+    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+    batch = np.zeros((len(rows), int(lengths.max(initial=0)), *rows[0].shape[1:]), dtype)
     for row, place in zip(rows, batch, strict=True):
         place[: len(row)] = row
-    return (batch.swapaxes(0, 1) if time_major else batch), lengths
+    return batch, lengths
 
 
 def valid_steps(who: str, rows: int, steps: int, mask: Any, lengths: Any) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..layers.sequences import joined
 from ..random import generator
 
 __all__ = ["Arrays", "Batch", "Batches", "Feed", "Ragged", "as_column", "source"]
@@ -55,13 +56,8 @@ class Ragged:
 
     def padded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows as one array, zero beyond each row's end, and the mask (B, T)."""
-        lengths = self.lengths
-        longest = int(lengths.max(initial=0))
-        first = self.rows[0]
-        out = np.zeros((len(self.rows), longest, *first.shape[1:]), first.dtype)
-        for row, into in zip(self.rows, out, strict=True):
-            into[: len(row)] = row
-        return out, np.arange(longest) < lengths[:, None]
+        padded, lengths = joined(self.rows, self.rows[0].dtype)
+        return padded, np.arange(padded.shape[1]) < lengths[:, None]
 
 
 def as_column(who: str, what: str, value: Any) -> Any:

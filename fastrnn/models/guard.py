@@ -78,8 +78,7 @@ def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
     if given:
         return who + given
     arrays, masks = model._inputs(batch.x)
-    before = [getattr(layer, "states", None) for layer in structure.walk(model)]
-    states = dict(zip((id(layer) for layer in structure.walk(model)), before, strict=True))
+    states = {id(layer): getattr(layer, "states", None) for layer in structure.walk(model)}
     values, covers = model._graph.run(arrays, masks, training=True)
     for call in model._graph.calls:
         outputs = [(values[slot], covers[slot]) for slot in call.writes]

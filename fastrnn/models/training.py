@@ -1,4 +1,4 @@
-"""compile, fit, evaluate, predict: Keras's training loop over a graph."""
+"""compile, fit, evaluate: Keras's training loop over a graph."""
 
 from __future__ import annotations
 
@@ -7,36 +7,28 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .. import optimizers
 from ..callbacks import CallbackList, History, TerminateOnNaN
-from ..errors import ArgumentError, NonFiniteError, ShapeError, StateError
+from ..errors import ArgumentError, NonFiniteError, StateError
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
-from .data import Arrays, Batch, Batches, Ragged, source
+from .data import Arrays, Batch, Batches
 from .guard import Memory, blame_gradient, blame_loss, blame_penalty
 from .objective import Objective, check_names
+from .prediction import Predicting
 from .targets import targets_of, weights_of
 from .truncated import Chunks
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 __all__ = ["Training"]
 
 
-class Training:
-    """The part of `Model` that trains and predicts."""
-
-    name: str
-    built: bool
-    _graph: Graph
-    input_names: list[str]
-    output_names: list[str]
+class Training(Predicting):
+    """The part of `Model` that trains."""
 
     def _init_training(self) -> None:
         self.optimizer: Optimizer | None = None
@@ -129,15 +121,19 @@ class Training:
         self._step = None
         self._restored = None
 
-    def _ready(self, who: str) -> Objective:
-        """Return the objective; raise unless the model is compiled and built."""
+    def _need_compiled(self, who: str) -> dict[str, Any]:
         if self._compiled is None:
             raise StateError(
                 f"{self.name}: {who} needs a compiled model\n"
                 "hint: call model.compile(optimizer='adam', loss='mse') first"
             )
+        return self._compiled
+
+    def _ready(self, who: str) -> Objective:
+        """Return the objective; raise unless the model is compiled and built."""
         if self._objective is None:
-            self._objective = Objective(self._graph, self.output_names, **self._compiled)
+            settings = self._need_compiled(who)
+            self._objective = Objective(self._graph, self.output_names, **settings)
         return self._objective
 
     def _logs(self) -> dict[str, float]:
@@ -179,24 +175,6 @@ class Training:
 
     # One batch.
 
-    def _build_for(self, x: Any) -> None:
-        """Build the model from its first data, where it can be."""
-
-    def _inputs(self, x: Any) -> tuple[list[Any], list[Any] | None]:
-        """Return the arrays of a batch's x, one per input, and their masks if rows are ragged."""
-        if type(x) is np.ndarray and self.built and len(self.input_names) == 1:
-            return self.ranked((x,)), None  # type: ignore[attr-defined]
-        one = isinstance(x, Ragged)
-        if not self.built:
-            self._build_for(x.padded()[0] if one else x)
-        self._need_graph()  # type: ignore[attr-defined]
-        form = structure.flatten(x) if not one else [x]
-        if not any(isinstance(leaf, Ragged) for leaf in form):
-            return self.flat_inputs(x), None  # type: ignore[attr-defined]
-        found = structure.match(self.name, "x", x, self._input_form, self.input_names)  # type: ignore[attr-defined]
-        pairs = [leaf.padded() if isinstance(leaf, Ragged) else (leaf, None) for leaf in found]
-        return self.ranked([array for array, _ in pairs]), [mask for _, mask in pairs]  # type: ignore[attr-defined]
-
     def _compute(
         self, who: str, batch: Batch, training: bool, class_weight: Any = None
     ) -> tuple[Any, ...]:
@@ -224,17 +202,17 @@ class Training:
             )
             step = self._step or self.training_step()
             guarded = self.on_nonfinite == "raise"
+            raising = guarded and not quiet
             loss += self._activity_penalties()
-            finite = math.isfinite(loss)
-            if guarded and not (finite or quiet):
+            if raising and not math.isfinite(loss):
                 before.recall()
                 raise NonFiniteError(blame_loss(self, batch, loss, step.count + 1))
             self._graph.run_backward(values, gradients, route=self._route)
             loss += step.add_penalties()
-            if guarded and finite and not quiet and not math.isfinite(loss):
+            if raising and not math.isfinite(loss):
                 raise NonFiniteError(blame_penalty(self, loss, step.count + 1))
             finite = math.isfinite(loss) and (not guarded or step.gradients_finite())
-            if guarded and not (finite or quiet):
+            if raising and not finite:
                 before.recall()
                 raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
             objective: Any = self._objective
@@ -287,16 +265,6 @@ class Training:
         objective.update(targets, outputs, weights, covers)
 
     # Many batches.
-
-    def _source(self, who: str, x: Any, y: Any, weight: Any, **options: Any) -> Batches:
-        counts = (len(self.input_names), len(self.output_names)) if self.built else (1, 1)
-        if counts[0] == 1 and _one_array(x):
-            rank = len(self._graph.inputs[0].shape) if self.built else 3
-            x = x[0] if x[0].ndim >= rank else x
-        if counts[1] == 1 and _one_array(y):
-            rank = len(self._graph.outputs[0].shape) if self.built else 2
-            y = y[0] if y[0].ndim >= rank - 1 and len(y[0]) != 1 else y
-        return source(who, x, y, weight, counts, **options)
 
     def fit(
         self,
@@ -354,8 +322,7 @@ class Training:
                 batches, validation = self._split(
                     batches, validation_split, validation_batch_size, validation_steps
                 )
-            if self._compiled is None:
-                self._ready("fit")
+            self._need_compiled("fit")
             _check_counts(epochs, initial_epoch, validation_freq, verbose)
             if self.built:
                 self.training_step()
@@ -379,8 +346,8 @@ class Training:
             self._free.pop()
         except IndexError:
             raise StateError(
-                f"{self.name}: fit is already running in another Python thread\n"
-                "hint: predict may run in several threads, training in one"
+                f"{self.name}: fit is already running\n"
+                "hint: predict may run beside it, in several Python threads too; training may not"
             ) from None
 
     def _fit(
@@ -394,15 +361,7 @@ class Training:
         class_weight: Any,
         validation_freq: Any,
     ) -> History:
-        listeners = CallbackList(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=1 if verbose == "auto" else verbose,
-            epochs=epochs,
-            steps=batches.size,
-        )
+        listeners = self._listeners(callbacks, verbose, batches, epochs, history=True)
         quiet = any(isinstance(one, TerminateOnNaN) for one in listeners.callbacks)
         self.stop_training = False
         listeners.on_train_begin()
@@ -480,16 +439,8 @@ class Training:
     ) -> Any:
         """Return the loss and the metrics over the data: a number, a list, or with `return_dict` a dict."""
         batches = self._source("evaluate", x, y, sample_weight, batch_size=batch_size, steps=steps)
-        if self._compiled is None:
-            self._ready("evaluate")
-        listeners = CallbackList(
-            callbacks,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=1 if verbose == "auto" else verbose,
-            epochs=1,
-            steps=batches.size,
-        )
+        self._need_compiled("evaluate")
+        listeners = self._listeners(callbacks, verbose, batches)
         return _answer(self._evaluate(batches, listeners), return_dict)
 
     def _evaluate(self, batches: Batches, listeners: CallbackList) -> dict[str, float]:
@@ -523,61 +474,6 @@ class Training:
         listeners.on_test_end(logs)
         return logs
 
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
-        """Return the outputs for `x`, in the form of the model's outputs; cheap enough for loops.
-
-        For a list of arrays of different length, outputs that have time steps are such lists too.
-        """
-        batches = self._source("predict", x, None, None, batch_size=batch_size, steps=steps)
-        listeners = None
-        if callbacks or verbose not in (0, "auto"):
-            listeners = CallbackList(
-                callbacks,
-                add_progbar=verbose not in (0, "auto"),
-                model=self,
-                verbose=verbose,
-                epochs=1,
-                steps=batches.size,
-            )
-            listeners.on_predict_begin()
-        found: list[list[Any]] = []
-        for number, batch in enumerate(batches.epoch(0)):
-            if listeners is not None:
-                listeners.on_predict_batch_begin(number)
-            found.append(self._outputs(batch.x))
-            if listeners is not None:
-                listeners.on_predict_batch_end(number, {"outputs": found[-1]})
-        if listeners is not None:
-            listeners.on_predict_end()
-        if not found:
-            self._need_graph()  # type: ignore[attr-defined]
-            found = [self._outputs(x)]
-        joined = [_joined(parts) for parts in zip(*found, strict=True)]
-        return structure.rebuild(self._output_form, joined)  # type: ignore[attr-defined]
-
-    def _outputs(self, x: Any) -> list[Any]:
-        """Return the outputs for one batch; ragged ones as lists."""
-        arrays, masks = self._inputs(x)
-        values, covers = self._graph.run(arrays, masks)
-        outputs, covers = self._graph.collect(values), self._graph.collect(covers)
-        # What is returned belongs to the caller, even where a layer hands its input on.
-        outputs = [
-            y.copy() if any(np.may_share_memory(y, x) for x in arrays) else y for y in outputs
-        ]
-        if masks is None:
-            return outputs
-        return [
-            y if cover is None else [row[:n] for row, n in zip(y, _ends(cover, masks), strict=True)]
-            for y, cover in zip(outputs, covers, strict=True)
-        ]
-
     def train_on_batch(
         self,
         x: Any,
@@ -589,6 +485,7 @@ class Training:
         """Learn from one batch; return its loss and metrics."""
         self._claim()
         try:
+            self._need_compiled("train_on_batch")
             batch = self._one("train_on_batch", x, y, sample_weight)
             if self.built:
                 self.training_step()
@@ -603,25 +500,11 @@ class Training:
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """Return the loss and metrics of one batch."""
+        self._need_compiled("test_on_batch")
         batch = self._one("test_on_batch", x, y, sample_weight)
         with self._aside():
             self._test(batch)
             return _answer(self._ready("test_on_batch").logs(), return_dict)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return the outputs for one batch."""
-        outputs = self._outputs(self._one("predict_on_batch", x, None, None).x)
-        return structure.rebuild(self._output_form, outputs)  # type: ignore[attr-defined]
-
-    def _one(self, who: str, x: Any, y: Any, weight: Any) -> Batch:
-        if who != "predict_on_batch" and self._compiled is None:
-            self._ready(who)
-        whole = next(self._source(who, x, y, weight, batch_size=2**62).epoch(0), None)
-        if whole is None:
-            raise ArgumentError(
-                f"{who}: x must hold at least one sample, got none\nhint: predict takes no samples too"
-            )
-        return whole
 
     @property
     def metrics(self) -> list[Any]:
@@ -673,37 +556,6 @@ def _due(epoch: int, validation_freq: Any) -> bool:
     if isinstance(validation_freq, (int, np.integer)):
         return (epoch + 1) % int(validation_freq) == 0
     return epoch + 1 in validation_freq
-
-
-def _ends(cover: np.ndarray, masks: Sequence[Any]) -> np.ndarray:
-    """Return how many steps each row of a ragged output has: up to its last valid one."""
-    if any(cover is mask for mask in masks):
-        return cover.sum(axis=1)
-    return np.where(cover.any(axis=1), cover.shape[1] - cover[:, ::-1].argmax(axis=1), 0)
-
-
-def _one_array(value: Any) -> bool:
-    """Tell whether a list holds one array, which Keras takes for the array itself."""
-    return (
-        isinstance(value, (list, tuple))
-        and len(value) == 1
-        and isinstance(value[0], np.ndarray)
-        and value[0].ndim > 0
-    )
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], list):
-        return [row for part in parts for row in part]
-    shapes = {part.shape[1:] for part in parts}
-    if len(shapes) > 1:
-        raise ShapeError(
-            f"predict: the batches' outputs must have one shape, got {sorted(shapes)}\n"
-            "hint: predict sequences of different length as a list of arrays"
-        )
-    return np.concatenate(parts)
 
 
 def _answer(logs: dict[str, float], return_dict: bool) -> Any:

@@ -118,7 +118,10 @@ class Optimizer(Configured):
         self, param: np.ndarray, grad: np.ndarray, state: dict[str, np.ndarray], step: Step
     ) -> None:
         """Change `param` (and `state`) in place; `grad` must not be written."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__}: an optimizer must write update(param, grad, state, step)\n"
+            "hint: it changes param in place; update_step of Keras has other arguments"
+        )
 
     @property
     def iterations(self) -> int:
