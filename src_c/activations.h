@@ -93,6 +93,14 @@ SIMD_INLINE V(vec) M(act_fused)(int kind, V(vec) x) {
     }
 }
 
+SIMD_INLINE void M(act_each)(int kind, const int n, const V(vec) * x, V(vec) * y) {
+    switch (kind) {
+    case FR_TANH: M(tanh_each)(n, x, y); break;
+    case FR_SIGMOID: M(sigmoid_each)(n, x, y); break;
+    default: EACH(n) y[q] = M(act_fused)(kind, x[q]);
+    }
+}
+
 /* ---------------------------------------------------------------- derivatives */
 
 /* gelu and silu have no derivative in terms of their output: the tape keeps their input. */

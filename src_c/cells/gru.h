@@ -11,34 +11,52 @@ INLINE V(vec) M(gru_mix)(V(vec) z, V(vec) h_prev, V(vec) hh) {
     return V(fma)(z, V(sub)(h_prev, hh), hh);
 }
 
-INLINE void M(gru_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
-                        ptrdiff_t lanes, const int act, const int rec) {
+/* The units of one vector, for `n` rows. */
+INLINE void M(gru_units)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
+                         ptrdiff_t lanes, const int n, const int act, const int rec) {
+    V(vec) gz[M(together)], gr[M(together)], gh[M(together)], z[M(together)], r[M(together)];
+    V(vec) hh[M(together)], by[M(together)];
     REAL *g = (REAL *)s->g + row * s->ld_g + u;
-    const V(vec) gz = V(load)(sum), gr = V(load)(sum + LANES), q = V(load)(sum + 2 * LANES);
-    const V(vec) z = M(act_fused)(rec, gz), r = M(act_fused)(rec, gr);
-    const V(vec) gh = V(fma)(r, q, M(get)(g + FR_GRU_H * s->units, lanes));
-    const V(vec) hh = M(act_fused)(act, gh);
-    if (s->save) {
-        M(put)(g + FR_GRU_H * s->units, M(saved)(act, gh, hh), lanes);
-        M(put)(g + FR_GRU_Z * s->units, M(saved)(rec, gz, z), lanes);
-        M(put)(g + FR_GRU_R * s->units, M(saved)(rec, gr, r), lanes);
-        M(put)(g + FR_GRU_Q * s->units, q, lanes);
+    EACH(n) {
+        gz[q] = V(load)(sum + q * 3 * LANES);
+        gr[q] = V(load)(sum + (q * 3 + 1) * LANES);
+        by[q] = V(load)(sum + (q * 3 + 2) * LANES);
     }
-    M(put_h)(s, row, u,
-             M(gru_mix)(z, M(get)((const REAL *)s->h_prev + row * s->ld_h_prev + u, lanes), hh),
-             lanes);
+    M(act_each)(rec, n, gz, z);
+    M(act_each)(rec, n, gr, r);
+    EACH(n) gh[q] = V(fma)(r[q], by[q], M(get)(g + q * s->ld_g + FR_GRU_H * s->units, lanes));
+    M(act_each)(act, n, gh, hh);
+    EACH(n) {
+        if (s->save) {
+            REAL *to = g + q * s->ld_g;
+            M(put)(to + FR_GRU_H * s->units, M(saved)(act, gh[q], hh[q]), lanes);
+            M(put)(to + FR_GRU_Z * s->units, M(saved)(rec, gz[q], z[q]), lanes);
+            M(put)(to + FR_GRU_R * s->units, M(saved)(rec, gr[q], r[q]), lanes);
+            M(put)(to + FR_GRU_Q * s->units, by[q], lanes);
+        }
+        const REAL *h_prev = (const REAL *)s->h_prev + (row + q) * s->ld_h_prev + u;
+        M(put_h)(s, row + q, u, M(gru_mix)(z[q], M(get)(h_prev, lanes), hh[q]), lanes);
+    }
+}
+
+INLINE ptrdiff_t M(gru_rows)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t i,
+                             ptrdiff_t lanes, const int n, const int act, const int rec) {
+    for (; i + n <= t->rows; i += n)
+        M(gru_units)(s, t->sum + i * 3 * LANES, t->first + i, t->panel.unit[0], lanes, n, act, rec);
+    return i;
 }
 
 static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t) {
-    const ptrdiff_t u = t->panel.unit[0], lanes = t->panel.lanes[0];
+    const ptrdiff_t lanes = t->panel.lanes[0];
     const int usual = s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
-    for (ptrdiff_t i = 0; i < t->rows; i++) {
-        const REAL *sum = t->sum + i * 3 * LANES;
-        if (usual && lanes == LANES)
-            M(gru_unit)(s, sum, t->first + i, u, LANES, FR_TANH, FR_SIGMOID);
-        else
-            M(gru_unit)(s, sum, t->first + i, u, lanes, s->activation, s->recurrent_activation);
+    ptrdiff_t i = 0;
+    if (usual && lanes == LANES) {
+        i = M(gru_rows)(s, t, i, LANES, M(together), FR_TANH, FR_SIGMOID);
+        i = M(gru_rows)(s, t, i, LANES, 1, FR_TANH, FR_SIGMOID);
+    } else if (usual) {
+        i = M(gru_rows)(s, t, i, lanes, M(together), FR_TANH, FR_SIGMOID);
     }
+    M(gru_rows)(s, t, i, lanes, 1, s->activation, s->recurrent_activation);
 }
 
 static void M(gru_forward)(const fr_forward *s) {

@@ -6,104 +6,133 @@
  * With a projection h is the vector that the projection multiplies.
  */
 
-/* The units of one vector. `plain`: no peephole, no clip. */
-INLINE void M(lstm_unit)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
-                         ptrdiff_t lanes, const int plain, const int act, const int rec) {
-    V(vec) gi = V(load)(sum + FR_LSTM_I * LANES), gf = V(load)(sum + FR_LSTM_F * LANES);
-    const V(vec) ga = V(load)(sum + FR_LSTM_C * LANES);
-    V(vec) go = V(load)(sum + FR_LSTM_O * LANES);
-    const V(vec) c_prev = M(get)((const REAL *)s->c_prev + row * s->ld_c_prev + u, lanes);
+/* The units of one vector, for `n` rows. `plain`: no peephole, no clip. */
+INLINE void M(lstm_units)(const fr_forward *s, const REAL *sum, ptrdiff_t row, ptrdiff_t u,
+                          ptrdiff_t lanes, const int n, const int plain, const int act,
+                          const int rec) {
+    V(vec) gi[M(together)], gf[M(together)], ga[M(together)], go[M(together)], c_prev[M(together)];
+    V(vec) i[M(together)], f[M(together)], a[M(together)], o[M(together)], c[M(together)];
+    V(vec) h[M(together)];
     const REAL *peephole = plain ? NULL : s->peephole;
-    if (peephole) {
-        gi = V(fma)(M(get)(peephole + u, lanes), c_prev, gi);
-        gf = V(fma)(M(get)(peephole + s->units + u, lanes), c_prev, gf);
+    EACH(n) {
+        const REAL *from = sum + q * FR_LSTM_BLOCKS * LANES;
+        gi[q] = V(load)(from + FR_LSTM_I * LANES);
+        gf[q] = V(load)(from + FR_LSTM_F * LANES);
+        ga[q] = V(load)(from + FR_LSTM_C * LANES);
+        go[q] = V(load)(from + FR_LSTM_O * LANES);
+        c_prev[q] = M(get)((const REAL *)s->c_prev + (row + q) * s->ld_c_prev + u, lanes);
+        if (!peephole) continue;
+        gi[q] = V(fma)(M(get)(peephole + u, lanes), c_prev[q], gi[q]);
+        gf[q] = V(fma)(M(get)(peephole + s->units + u, lanes), c_prev[q], gf[q]);
     }
-    const V(vec) i = M(act_fused)(rec, gi), f = M(act_fused)(rec, gf), a = M(act_fused)(act, ga);
-    V(vec) c = V(fma)(f, c_prev, V(mul)(i, a));
-    if (!plain) {
+    M(act_each)(rec, n, gi, i);
+    M(act_each)(rec, n, gf, f);
+    M(act_each)(act, n, ga, a);
+    EACH(n) {
+        c[q] = V(fma)(f[q], c_prev[q], V(mul)(i[q], a[q]));
+        if (plain) continue;
         const V(vec) limit = V(set1)((REAL)s->clip);
-        c = V(max)(V(neg)(limit), V(min)(limit, c)); /* NaN comes second, so it stays */
-        if (peephole) go = V(fma)(M(get)(peephole + 2 * s->units + u, lanes), c, go);
+        c[q] = V(max)(V(neg)(limit), V(min)(limit, c[q])); /* NaN comes second, so it stays */
+        if (peephole) go[q] = V(fma)(M(get)(peephole + 2 * s->units + u, lanes), c[q], go[q]);
     }
-    const V(vec) o = M(act_fused)(rec, go), h = V(mul)(o, M(act_fused)(act, c));
-    M(put)((REAL *)s->c + row * s->ld_c + u, c, lanes);
-    if (s->save) {
-        REAL *g = (REAL *)s->g + row * s->ld_g + u;
-        M(put)(g + FR_LSTM_I * s->units, M(saved)(rec, gi, i), lanes);
-        M(put)(g + FR_LSTM_F * s->units, M(saved)(rec, gf, f), lanes);
-        M(put)(g + FR_LSTM_C * s->units, M(saved)(act, ga, a), lanes);
-        M(put)(g + FR_LSTM_O * s->units, M(saved)(rec, go, o), lanes);
+    M(act_each)(rec, n, go, o);
+    M(act_each)(act, n, c, h);
+    EACH(n) {
+        M(put)((REAL *)s->c + (row + q) * s->ld_c + u, c[q], lanes);
+        if (s->save) {
+            REAL *g = (REAL *)s->g + (row + q) * s->ld_g + u;
+            M(put)(g + FR_LSTM_I * s->units, M(saved)(rec, gi[q], i[q]), lanes);
+            M(put)(g + FR_LSTM_F * s->units, M(saved)(rec, gf[q], f[q]), lanes);
+            M(put)(g + FR_LSTM_C * s->units, M(saved)(act, ga[q], a[q]), lanes);
+            M(put)(g + FR_LSTM_O * s->units, M(saved)(rec, go[q], o[q]), lanes);
+        }
+        M(put_h)(s, row + q, u, V(mul)(o[q], h[q]), lanes);
     }
-    M(put_h)(s, row, u, h, lanes);
+}
+
+/* The rows of a tile from `i` on, `n` at a time; returns the first of those that are left. */
+INLINE ptrdiff_t M(lstm_rows)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t i,
+                              ptrdiff_t lanes, const int n, const int plain, const int act,
+                              const int rec) {
+    for (; i + n <= t->rows; i += n)
+        M(lstm_units)(s, t->sum + i * FR_LSTM_BLOCKS * LANES, t->first + i, t->panel.unit[0], lanes,
+                      n, plain, act, rec);
+    return i;
 }
 
 static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t) {
-    const ptrdiff_t u = t->panel.unit[0], lanes = t->panel.lanes[0];
+    const ptrdiff_t lanes = t->panel.lanes[0];
     const int plain = !s->peephole && s->clip == INFINITY;
     const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
-    for (ptrdiff_t i = 0; i < t->rows; i++) {
-        const REAL *sum = t->sum + i * FR_LSTM_BLOCKS * LANES;
-        if (usual && lanes == LANES)
-            M(lstm_unit)(s, sum, t->first + i, u, LANES, 1, FR_TANH, FR_SIGMOID);
-        else
-            M(lstm_unit)(s, sum, t->first + i, u, lanes, plain, s->activation,
-                         s->recurrent_activation);
+    ptrdiff_t i = 0;
+    if (usual && lanes == LANES) {
+        i = M(lstm_rows)(s, t, i, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
+        i = M(lstm_rows)(s, t, i, LANES, 1, 1, FR_TANH, FR_SIGMOID);
+    } else if (usual) {
+        i = M(lstm_rows)(s, t, i, lanes, M(together), 1, FR_TANH, FR_SIGMOID);
     }
+    M(lstm_rows)(s, t, i, lanes, 1, plain, s->activation, s->recurrent_activation);
 }
 
 static void M(lstm_forward)(const fr_forward *s) {
     M(step)(s, 0, NULL, FR_LSTM_BLOCKS, M(lstm_gates));
 }
 
-INLINE void M(lstm_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u, ptrdiff_t lanes,
-                                  const int plain, const int act, const int rec) {
+INLINE void M(lstm_units_backward)(const fr_backward *s, ptrdiff_t row0, ptrdiff_t u,
+                                   ptrdiff_t lanes, const int n, const int plain, const int act,
+                                   const int rec) {
     const ptrdiff_t units = s->units;
-    REAL *g = (REAL *)s->g + row * s->ld_g + u;
-    REAL *dc_row = (REAL *)s->dc + row * s->ld_dc + u;
-    const V(vec) si = M(get)(g + FR_LSTM_I * units, lanes),
-                 sf = M(get)(g + FR_LSTM_F * units, lanes);
-    const V(vec) sa = M(get)(g + FR_LSTM_C * units, lanes),
-                 so = M(get)(g + FR_LSTM_O * units, lanes);
-    const V(vec) i = M(out_of_saved)(rec, si), f = M(out_of_saved)(rec, sf),
-                 a = M(out_of_saved)(act, sa);
-    const V(vec) o = M(out_of_saved)(rec, so);
-    const V(vec) c = M(get)((const REAL *)s->c[row] + u, lanes);
-    const V(vec) c_prev = M(get)((const REAL *)s->c_prev[row] + u, lanes);
-    const V(vec) out = M(act_fused)(act, c);
-
-    const V(vec) dh = M(get_dh)(s, row, u, lanes);
-    const V(vec) dgo = M(times_dact)(rec, V(mul)(dh, out), so);
-    V(vec)
-    dc = V(add)(M(times_dact)(act, V(mul)(dh, o), M(saved)(act, c, out)), M(get)(dc_row, lanes));
     const REAL *peephole = plain ? NULL : s->peephole;
-    if (peephole) dc = V(fma)(dgo, M(get)(peephole + 2 * units + u, lanes), dc);
-    if (!plain) dc = V(select)(V(le)(V(set1)((REAL)s->clip), V(abs)(c)), V(zero)(), dc);
-    const V(vec) dgi = M(times_dact)(rec, V(mul)(dc, a), si);
-    const V(vec) dgf = M(times_dact)(rec, V(mul)(dc, c_prev), sf);
-    const V(vec) dga = M(times_dact)(act, V(mul)(dc, i), sa);
-    V(vec) dc_prev = V(mul)(dc, f);
-    if (peephole) {
-        dc_prev = V(fma)(dgi, M(get)(peephole + u, lanes), dc_prev);
-        dc_prev = V(fma)(dgf, M(get)(peephole + units + u, lanes), dc_prev);
+    V(vec) c[M(together)], out[M(together)];
+    EACH(n) c[q] = M(get)((const REAL *)s->c[row0 + q] + u, lanes);
+    M(act_each)(act, n, c, out);
+    EACH(n) {
+        const ptrdiff_t row = row0 + q;
+        REAL *g = (REAL *)s->g + row * s->ld_g + u;
+        REAL *dc_row = (REAL *)s->dc + row * s->ld_dc + u;
+        const V(vec) si = M(get)(g + FR_LSTM_I * units, lanes);
+        const V(vec) sf = M(get)(g + FR_LSTM_F * units, lanes);
+        const V(vec) sa = M(get)(g + FR_LSTM_C * units, lanes);
+        const V(vec) so = M(get)(g + FR_LSTM_O * units, lanes);
+        const V(vec) i = M(out_of_saved)(rec, si), f = M(out_of_saved)(rec, sf);
+        const V(vec) a = M(out_of_saved)(act, sa), o = M(out_of_saved)(rec, so);
+        const V(vec) c_prev = M(get)((const REAL *)s->c_prev[row] + u, lanes);
+        const V(vec) dh = M(get_dh)(s, row, u, lanes);
+        const V(vec) dgo = M(times_dact)(rec, V(mul)(dh, out[q]), so);
+        V(vec) dc = M(times_dact)(act, V(mul)(dh, o), M(saved)(act, c[q], out[q]));
+        dc = V(add)(dc, M(get)(dc_row, lanes));
+        if (peephole) dc = V(fma)(dgo, M(get)(peephole + 2 * units + u, lanes), dc);
+        if (!plain) dc = V(select)(V(le)(V(set1)((REAL)s->clip), V(abs)(c[q])), V(zero)(), dc);
+        const V(vec) dgi = M(times_dact)(rec, V(mul)(dc, a), si);
+        const V(vec) dgf = M(times_dact)(rec, V(mul)(dc, c_prev), sf);
+        const V(vec) dga = M(times_dact)(act, V(mul)(dc, i), sa);
+        V(vec) dc_prev = V(mul)(dc, f);
+        if (peephole) {
+            dc_prev = V(fma)(dgi, M(get)(peephole + u, lanes), dc_prev);
+            dc_prev = V(fma)(dgf, M(get)(peephole + units + u, lanes), dc_prev);
+        }
+        M(put)(g + FR_LSTM_I * units, dgi, lanes);
+        M(put)(g + FR_LSTM_F * units, dgf, lanes);
+        M(put)(g + FR_LSTM_C * units, dga, lanes);
+        M(put)(g + FR_LSTM_O * units, dgo, lanes);
+        M(put)(dc_row, dc_prev, lanes);
     }
-    M(put)(g + FR_LSTM_I * units, dgi, lanes);
-    M(put)(g + FR_LSTM_F * units, dgf, lanes);
-    M(put)(g + FR_LSTM_C * units, dga, lanes);
-    M(put)(g + FR_LSTM_O * units, dgo, lanes);
-    M(put)(dc_row, dc_prev, lanes);
 }
 
 static void M(lstm_backward)(const fr_backward *s) {
     const int plain = !s->peephole && s->clip == INFINITY;
     const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
-    for (ptrdiff_t row = 0; row < s->rows; row++) {
+    for (ptrdiff_t row = 0, n; row < s->rows; row += n) {
+        n = row + M(together) <= s->rows ? M(together) : 1;
         for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
             const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && lanes == LANES)
-                M(lstm_unit_backward)(s, row, u, LANES, 1, FR_TANH, FR_SIGMOID);
-            else
-                M(lstm_unit_backward)(s, row, u, lanes, plain, s->activation,
-                                      s->recurrent_activation);
+            if (usual && lanes == LANES && n > 1) {
+                M(lstm_units_backward)(s, row, u, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
+                continue;
+            }
+            for (ptrdiff_t i = row; i < row + n; i++)
+                M(lstm_units_backward)(s, i, u, lanes, 1, plain, s->activation,
+                                       s->recurrent_activation);
         }
     }
 }

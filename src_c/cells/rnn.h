@@ -1,17 +1,25 @@
 /* Vanilla RNN (Elman 1990): h = act(x W + b + h_prev R). */
 
-INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) * t, const int act) {
+INLINE void M(rnn_units)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t i, int v,
+                         const int n, const int act) {
     const M(panel) *panel = &t->panel;
-    for (ptrdiff_t i = 0; i < t->rows; i++) {
-        const ptrdiff_t row = t->first + i;
-        for (int v = 0; v < panel->vectors; v++) {
-            const ptrdiff_t u = panel->unit[v], lanes = panel->lanes[v];
-            const V(vec) x = V(load)(t->sum + (i * panel->vectors + v) * LANES);
-            const V(vec) h = M(act_fused)(act, x);
-            if (s->save) M(put)((REAL *)s->g + row * s->ld_g + u, M(saved)(act, x, h), lanes);
-            M(put_h)(s, row, u, h, lanes);
-        }
+    const ptrdiff_t u = panel->unit[v], lanes = panel->lanes[v];
+    V(vec) x[M(together)], h[M(together)];
+    EACH(n) x[q] = V(load)(t->sum + ((i + q) * panel->vectors + v) * LANES);
+    M(act_each)(act, n, x, h);
+    EACH(n) {
+        const ptrdiff_t row = t->first + i + q;
+        if (s->save) M(put)((REAL *)s->g + row * s->ld_g + u, M(saved)(act, x[q], h[q]), lanes);
+        M(put_h)(s, row, u, h[q], lanes);
     }
+}
+
+INLINE void M(rnn_gates_of)(const fr_forward *s, const M(step_tile) * t, const int act) {
+    ptrdiff_t i = 0;
+    for (; i + M(together) <= t->rows; i += M(together))
+        for (int v = 0; v < t->panel.vectors; v++) M(rnn_units)(s, t, i, v, M(together), act);
+    for (; i < t->rows; i++)
+        for (int v = 0; v < t->panel.vectors; v++) M(rnn_units)(s, t, i, v, 1, act);
 }
 
 static void M(rnn_gates)(const fr_forward *s, const M(step_tile) * t) {

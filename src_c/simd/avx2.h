@@ -67,13 +67,14 @@ SIMD_INLINE f32_vec f32_round(f32_vec a) {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
+/* The low bits of v become an exponent: 2^n for v = 1.5 * 2^23 + 127 + n, 0 for n = -127. */
+SIMD_INLINE f32_vec f32_exponent(f32_vec v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
+}
 /* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0.
- * NaN in v stays NaN for any n but an infinite one. Adding 1.5 * 2^23 + 127 leaves n + 127 in the
- * low bits, which a shift turns into the float 2^n. */
+ * NaN in v stays NaN for any n but an infinite one. */
 SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) {
-    const __m256 biased = _mm256_add_ps(n, _mm256_set1_ps(12582912.0f + 127.0f));
-    return _mm256_mul_ps(v,
-                         _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(biased), 23)));
+    return f32_mul(v, f32_exponent(f32_add(n, f32_set1(12582912.0f + 127.0f))));
 }
 
 /* Comparisons are false where either side is NaN. */
@@ -137,11 +138,12 @@ SIMD_INLINE f64_vec f64_round(f64_vec a) {
     return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* As f32_ldexp, n in -1022..1023, and -1023 gives 0. */
+/* As for f32; 2^n for v = 1.5 * 2^52 + 1023 + n, n in -1022..1023, and -1023 gives 0. */
+SIMD_INLINE f64_vec f64_exponent(f64_vec v) {
+    return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(v), 52));
+}
 SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) {
-    const __m256d biased = _mm256_add_pd(n, _mm256_set1_pd(6755399441055744.0 + 1023.0));
-    return _mm256_mul_pd(v,
-                         _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52)));
+    return f64_mul(v, f64_exponent(f64_add(n, f64_set1(6755399441055744.0 + 1023.0))));
 }
 
 SIMD_INLINE f64_mask f64_lt(f64_vec a, f64_vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }

@@ -72,6 +72,10 @@ SIMD_INLINE f32_vec f32_round(f32_vec a) { return _mm512_roundscale_ps(a, 0x08);
 /* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0
  * when subnormals are flushed. NaN in v stays NaN for any n but an infinite one. */
 SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) { return _mm512_scalef_ps(v, n); }
+/* The low bits of v become an exponent: 2^n for v = 1.5 * 2^23 + 127 + n, 0 for n = -127. */
+SIMD_INLINE f32_vec f32_exponent(f32_vec v) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 23));
+}
 
 /* Comparisons are false where either side is NaN. */
 SIMD_INLINE f32_mask f32_lt(f32_vec a, f32_vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
@@ -138,6 +142,9 @@ SIMD_INLINE f64_vec f64_round(f64_vec a) { return _mm512_roundscale_pd(a, 0x08);
 
 /* As f32_ldexp, n in -1022..1023, and -1023 gives 0. */
 SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) { return _mm512_scalef_pd(v, n); }
+SIMD_INLINE f64_vec f64_exponent(f64_vec v) {
+    return _mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(v), 52));
+}
 
 SIMD_INLINE f64_mask f64_lt(f64_vec a, f64_vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
 SIMD_INLINE f64_mask f64_le(f64_vec a, f64_vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }

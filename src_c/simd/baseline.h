@@ -90,12 +90,15 @@ SIMD_INLINE f32_vec f32_round(f32_vec a) {
     return f32_select(f32_lt(mag, big), f32_copysign((mag + big) - big, a), a);
 }
 
-/* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0.
- * NaN in v stays NaN for any n but an infinite one. Adding 1.5 * 2^23 + 127 leaves n + 127 in the
- * low bits, which a shift turns into the float 2^n. */
-SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) {
+/* The low bits of v become an exponent: 2^n for v = 1.5 * 2^23 + 127 + n, 0 for n = -127. */
+SIMD_INLINE f32_vec f32_exponent(f32_vec v) {
     typedef uint32_t bits __attribute__((vector_size(16)));
-    return v * (f32_vec)((bits)(n + f32_set1(12582912.0f + 127.0f)) << 23);
+    return (f32_vec)((bits)v << 23);
+}
+/* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0.
+ * NaN in v stays NaN for any n but an infinite one. */
+SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) {
+    return v * f32_exponent(n + f32_set1(12582912.0f + 127.0f));
 }
 
 /* The sum folds the upper half onto the lower half until one lane is left, on every target. */
@@ -159,10 +162,13 @@ SIMD_INLINE f64_vec f64_round(f64_vec a) {
     return f64_select(f64_lt(mag, big), f64_copysign((mag + big) - big, a), a);
 }
 
-/* As f32_ldexp, n in -1022..1023, and -1023 gives 0. */
-SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) {
+/* As for f32; 2^n for v = 1.5 * 2^52 + 1023 + n, n in -1022..1023, and -1023 gives 0. */
+SIMD_INLINE f64_vec f64_exponent(f64_vec v) {
     typedef uint64_t bits __attribute__((vector_size(16)));
-    return v * (f64_vec)((bits)(n + f64_set1(6755399441055744.0 + 1023.0)) << 52);
+    return (f64_vec)((bits)v << 52);
+}
+SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) {
+    return v * f64_exponent(n + f64_set1(6755399441055744.0 + 1023.0));
 }
 
 SIMD_INLINE double f64_sum(f64_vec v) { return v[0] + v[1]; }

@@ -71,12 +71,14 @@ SIMD_INLINE f32_vec f32_copysign(f32_vec mag, f32_vec sgn) {
 SIMD_INLINE f32_vec f32_with_sign(f32_vec mag, f32_vec sgn) { return f32_copysign(mag, sgn); }
 SIMD_INLINE f32_vec f32_round(f32_vec a) { return vrndnq_f32(a); }
 
+/* The low bits of v become an exponent: 2^n for v = 1.5 * 2^23 + 127 + n, 0 for n = -127. */
+SIMD_INLINE f32_vec f32_exponent(f32_vec v) {
+    return vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v), 23));
+}
 /* v * 2^n for integral n in -126..127, exact where the result is a normal number; n = -127 gives 0.
- * NaN in v stays NaN for any n but an infinite one. Adding 1.5 * 2^23 + 127 leaves n + 127 in the
- * low bits, which a shift turns into the float 2^n. */
+ * NaN in v stays NaN for any n but an infinite one. */
 SIMD_INLINE f32_vec f32_ldexp(f32_vec v, f32_vec n) {
-    const float32x4_t biased = vaddq_f32(n, vdupq_n_f32(12582912.0f + 127.0f));
-    return vmulq_f32(v, vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(biased), 23)));
+    return f32_mul(v, f32_exponent(f32_add(n, f32_set1(12582912.0f + 127.0f))));
 }
 
 /* Comparisons are false where either side is NaN. */
@@ -132,10 +134,12 @@ SIMD_INLINE f64_vec f64_copysign(f64_vec mag, f64_vec sgn) {
 SIMD_INLINE f64_vec f64_with_sign(f64_vec mag, f64_vec sgn) { return f64_copysign(mag, sgn); }
 SIMD_INLINE f64_vec f64_round(f64_vec a) { return vrndnq_f64(a); }
 
-/* As f32_ldexp, n in -1022..1023, and -1023 gives 0. */
+/* As for f32; 2^n for v = 1.5 * 2^52 + 1023 + n, n in -1022..1023, and -1023 gives 0. */
+SIMD_INLINE f64_vec f64_exponent(f64_vec v) {
+    return vreinterpretq_f64_u64(vshlq_n_u64(vreinterpretq_u64_f64(v), 52));
+}
 SIMD_INLINE f64_vec f64_ldexp(f64_vec v, f64_vec n) {
-    const float64x2_t biased = vaddq_f64(n, vdupq_n_f64(6755399441055744.0 + 1023.0));
-    return vmulq_f64(v, vreinterpretq_f64_u64(vshlq_n_u64(vreinterpretq_u64_f64(biased), 52)));
+    return f64_mul(v, f64_exponent(f64_add(n, f64_set1(6755399441055744.0 + 1023.0))));
 }
 
 SIMD_INLINE f64_mask f64_lt(f64_vec a, f64_vec b) { return vcltq_f64(a, b); }
