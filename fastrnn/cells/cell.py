@@ -5,7 +5,7 @@ from dataclasses import dataclass
 __all__ = ["Cell"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each declaration is a cell of its own, and quick to look up
 class Cell:
     """The declaration of a cell; shapes follow from the number of gates.
 

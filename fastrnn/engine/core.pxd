@@ -21,5 +21,19 @@ cdef class Buffer:
 
 cdef Buffer take(size_t size)
 cdef size_t times(size_t a, size_t b) except? 0
+
+cdef enum:
+    MOST_PARTS = 24
+
+cdef struct Parts:
+    int count
+    size_t size                 # of all so far
+    char **where[MOST_PARTS]    # the pointer to each part, to be set
+    size_t start[MOST_PARTS]
+    size_t bytes[MOST_PARTS]
+
+cdef int add_part(Parts *parts, char **where, size_t count, size_t size) except -1
+cdef object take_parts(Parts *parts)
+cdef int team_size() noexcept
 cdef int run(body work, void *context, int threads) except -1
 cdef void poll(fr_team *team) noexcept nogil

@@ -8,7 +8,6 @@ from .kernels cimport (FR_FLOAT32, FR_FLOAT64, fr_flush_denormals, fr_flush_rest
                        fr_targets)
 
 import os
-import threading
 
 from ..errors import ArgumentError
 
@@ -167,6 +166,34 @@ cdef Buffer take(size_t size):
     return buffer
 
 
+cdef int add_part(Parts *parts, char **where, size_t count, size_t size) except -1:
+    """Let `where` point to room for `count` things of `size` bytes, once `take_parts` has got it."""
+    if parts.size > (<size_t> -1) // 4:
+        raise MemoryError(f"buffers of {parts.size} bytes do not fit the address space")
+    parts.where[parts.count], parts.start[parts.count] = where, parts.size
+    parts.bytes[parts.count] = times(count, size)
+    parts.size += (parts.bytes[parts.count] + 63) // 64 * 64
+    parts.count += 1
+    return 0
+
+
+cdef object take_parts(Parts *parts):
+    """One buffer for all parts: what keeps them. Under the address sanitizer each has its own, of its exact size."""
+    cdef Buffer buffer
+    cdef list apart = []
+    cdef int i
+    if not FR_SANITIZE:
+        buffer = take(parts.size)
+        for i in range(parts.count):
+            parts.where[i][0] = <char *> buffer.data + parts.start[i]
+        return buffer
+    for i in range(parts.count):
+        buffer = take(parts.bytes[i])
+        parts.where[i][0] = <char *> buffer.data
+        apart.append(buffer)
+    return apart
+
+
 def empty_pool():
     """Give the memory that the pool keeps for the next call back to the system."""
     global _pooled
@@ -185,15 +212,25 @@ def empty_pool():
 
 # ---------------------------------------------------------------- threads
 
-_counts = threading.local()     # .value: what `with fastrnn.threads(n)` says in this Python thread
-_default_count = 1
+cdef extern from *:
+    """
+    static _Thread_local int fr_own_count; /* what `with fastrnn.threads(n)` says in this thread; 0: nothing */
+    """
+    int fr_own_count
+
+cdef int _default_count = 1
 
 
-def current_threads():
+cdef int team_size() noexcept:
     """The number of threads that a call from this Python thread uses now; 1 in the child of a fork."""
     if _forked:
         return 1
-    return getattr(_counts, "value", None) or _default_count
+    return fr_own_count if fr_own_count > 0 else _default_count
+
+
+def current_threads():
+    """What `team_size` says, for Python."""
+    return team_size()
 
 
 def set_default_threads(int n):
@@ -204,8 +241,9 @@ def set_default_threads(int n):
 
 def local_threads(n):
     """Set this Python thread's own number of threads, None for the default; returns what it was."""
-    before = getattr(_counts, "value", None)
-    _counts.value = n
+    global fr_own_count
+    before = fr_own_count if fr_own_count > 0 else None
+    fr_own_count = 0 if n is None else n
     return before
 
 

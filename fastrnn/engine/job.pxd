@@ -1,6 +1,5 @@
 # A job: one direction of one layer over one batch, forward, and its tape.
 
-from .core cimport Buffer
 from .kernels cimport fr_kernels
 from .linear cimport Outer
 from .ragged cimport Ragged
@@ -85,5 +84,9 @@ cdef class Job:
     cdef readonly Ragged ragged
     cdef readonly object x, y, state_h, state_c, h_init, c_init, mask
     cdef readonly bint training
-    cdef list buffers
-    cdef char *hold(self, size_t count, size_t size) except NULL
+    cdef object memory          # what keeps the buffers
+    cpdef int threads(self, int threads) noexcept
+    cpdef void done(self) noexcept
+
+cpdef int backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
+                   bint accumulate, int threads) except -1

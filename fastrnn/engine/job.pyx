@@ -5,7 +5,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport getenv
 from libc.string cimport memset, strcmp
 
-from .core cimport Buffer, take, times
+from .core cimport Parts, add_part, take_parts
 from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_panels)
 from .linear cimport Term, add_term, outer_scratch
 from .ragged cimport Ragged
@@ -73,10 +73,11 @@ cdef class Job:
         cdef Forward *f = &self.f
         cdef Matrices *m = &weights.m
         cdef Py_ssize_t item = m.k.itemsize, B = ragged.rows
+        cdef Parts parts
+        parts.count, parts.size = 0, 0
         self.weights, self.ragged, self.training = weights, ragged, training
         self.x, self.y, self.state_h, self.state_c = x, y, state_h, state_c
         self.h_init, self.c_init, self.mask = h_init, c_init, mask
-        self.buffers = []
         f.m, f.k = m, m.k
         f.activation, f.recurrent_activation, f.clip = activation, recurrent_activation, clip
         f.B, f.inputs, f.H, f.K = B, m.inputs, m.H, m.K
@@ -97,55 +98,50 @@ cdef class Job:
         if f.ld_h % 1024 == 0:
             f.ld_h += 64
         f.ld_h //= item
-        f.h0 = self.hold(B, f.ld_h * item)
-        f.h[0] = self.hold(B, f.ld_h * item)
-        f.h[1] = self.hold(B, f.ld_h * item)
+        add_part(&parts, &f.h0, B, f.ld_h * item)
+        add_part(&parts, &f.h[0], B, f.ld_h * item)
+        add_part(&parts, &f.h[1], B, f.ld_h * item)
         if mask is not None:
-            f.mask_rows = self.hold(B, f.ld_h * item)
-            f.h_in[0] = self.hold(B, f.ld_h * item)
-            f.h_in[1] = self.hold(B, f.ld_h * item)
+            add_part(&parts, &f.mask_rows, B, f.ld_h * item)
+            add_part(&parts, &f.h_in[0], B, f.ld_h * item)
+            add_part(&parts, &f.h_in[1], B, f.ld_h * item)
         if m.layout.step == FR_STEP_LSTM:
-            f.c0 = self.hold(B, m.H * item)
+            add_part(&parts, &f.c0, B, m.H * item)
             if training:
-                f.c = self.hold(f.tokens, m.H * item)
+                add_part(&parts, &f.c, f.tokens, m.H * item)
         f.keep_g = training and not low
         f.keep_m = f.keep_g
         if m.projection != NULL:
-            f.m_rows = self.hold(f.tokens if f.keep_m else B, m.H * item)
+            add_part(&parts, &f.m_rows, f.tokens if f.keep_m else B, m.H * item)
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
         f.team = threads
         if f.keep_g:
-            f.g = self.hold(f.tokens, f.ld_g * item)
+            add_part(&parts, &f.g, f.tokens, f.ld_g * item)
         else:
             # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
-            f.g = self.hold(B + f.chunk * (threads if f.plan == BATCH else 1), f.ld_g * item)
+            add_part(&parts, &f.g, B + f.chunk * (threads if f.plan == BATCH else 1), f.ld_g * item)
+        self.memory = take_parts(&parts)
 
-    cdef char *hold(self, size_t count, size_t size) except NULL:
-        """A buffer that lives as long as the job."""
-        cdef Buffer buffer = take(times(count, size))
-        self.buffers.append(buffer)
-        return <char *> buffer.data
-
-    def threads(self, int threads):
+    cpdef int threads(self, int threads) noexcept:
         """How many threads the job is worth: little work is done before a team has gathered."""
         cdef double work = <double> self.f.tokens * self.f.ld_g * (self.f.inputs + self.f.K)
         if self.f.plan == SERIAL and (work < 500_000 or not (self.f.pack or self.training)):
             return 1  # the recurrence is one thread's, and there is nothing beside it
         return threads
 
-    def done(self):
+    cpdef void done(self) noexcept:
         """Forward has run: what it packed stays with the weights, what only forward needs goes back."""
         if self.f.pack:
             self.weights.forward_ready = True
         if not self.training:
-            self.buffers = None
+            self.memory = None
 
 
 # ---------------------------------------------------------------- backward
 
-def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
-             bint accumulate, int threads):
+cpdef int backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, dpeephole, dprojection,
+                   bint accumulate, int threads) except -1:
     """Gradients into the arrays that are not None. If `accumulate`, dx, dW, dR and dprojection are added to.
 
     db: (blocks, H), by block of the gate buffer.
@@ -155,8 +151,10 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     cdef const Matrices *m = &job.weights.m
     cdef const Layout *layout = &m.layout
     cdef Py_ssize_t item = m.k.itemsize, N = job.f.tokens, B = job.f.B, row = layout.gates * m.H, piece = N
+    cdef Parts parts
     cdef Term *term
     cdef int j
+    parts.count, parts.size = 0, 0
     memset(&b, 0, sizeof(b))
     b.f = job.f
     b.dy, b.dstate_h, b.dstate_c = data(dy), data(dstate_h), data(dstate_c)
@@ -173,23 +171,29 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     if f.low:
         f.chunk = min(N, max(N // 16, 4 * FR_BLOCK))
         piece = max(f.chunk, B) + FR_BLOCK
-        f.g = job.hold(piece, f.ld_g * item)
+        add_part(&parts, &f.g, piece, f.ld_g * item)
         if m.projection != NULL:
-            f.m_rows = job.hold(piece, m.H * item)
+            add_part(&parts, &f.m_rows, piece, m.H * item)
         b.redo_size = FR_BLOCK * (2 * f.ld_h + 3 * m.H) * item
-        b.redo = job.hold(threads, b.redo_size)
-    b.dh = job.hold(B, f.ld_h * item)
+        add_part(&parts, &b.redo, threads, b.redo_size)
+    add_part(&parts, &b.dh, B, f.ld_h * item)
     if layout.step == FR_STEP_LSTM:
-        b.dc = job.hold(B, m.H * item)
+        add_part(&parts, &b.dc, B, m.H * item)
     if layout.step == FR_STEP_GRU_RESET:
-        b.drh = job.hold(B, f.ld_h * item)
+        add_part(&parts, &b.drh, B, f.ld_h * item)
     if m.projection != NULL:
-        b.dm = job.hold(B, m.H * item)
-        b.dproj = job.hold(piece, f.K * item)
+        add_part(&parts, &b.dm, B, m.H * item)
+        add_part(&parts, &b.dproj, piece, f.K * item)
     if f.mask != NULL:
-        b.dmasked = job.hold(B, f.ld_h * item)
-        b.hidden = job.hold(N, f.K * item)
-    b.x_at = <const void **> job.hold(8 * N + 1, sizeof(void *))
+        add_part(&parts, &b.dmasked, B, f.ld_h * item)
+        add_part(&parts, &b.hidden, N, f.K * item)
+    add_part(&parts, <char **> &b.x_at, 8 * N + 1, sizeof(void *))
+    b.gates.k = b.proj.k = f.k
+    b.gates.tokens = b.proj.tokens = N
+    b.gates.n, b.gates.blocks = m.H, layout.blocks
+    b.proj.n, b.proj.blocks = f.K, 1
+    add_part(&parts, &b.scratch, 1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
+    memory = take_parts(&parts)
     b.h_at = b.x_at + N
     b.h_in_at = b.h_at + N if f.mask != NULL else b.h_at
     b.c_prev_at = b.h_at + 2 * N
@@ -197,11 +201,6 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
     b.g_at = b.h_at + 4 * N
     b.m_at = b.h_at + 5 * N
     b.dproj_at = b.h_at + 6 * N
-
-    b.gates.k = b.proj.k = f.k
-    b.gates.tokens = b.proj.tokens = N
-    b.gates.n, b.gates.blocks = m.H, layout.blocks
-    b.proj.n, b.proj.blocks = f.K, 1
     b.gates.d = <const void *const *> b.g_at
     b.proj.d = <const void *const *> b.dproj_at
     b.gates.sums = data(db)
@@ -219,9 +218,9 @@ def backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, dinit_c, 
             term.out[<int> FR_GRU_H] = data(dR) + m.h_start * item
     if dprojection is not None:
         add_term(&b.proj, <const void *const *> b.m_at, 0, m.H, f.K, accumulate).out[0] = data(dprojection)
-    b.scratch = job.hold(1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
     b.want_outer = b.gates.terms + b.proj.terms > 0 or db is not None or dpeephole is not None
     try:
         run_backward(&b, job.threads(threads))
     finally:
-        job.buffers = None
+        memory = job.memory = None
+    return 0

@@ -1,5 +1,7 @@
 # Products over a team of threads, shared by the dense functions and by the time loop.
 
+cimport numpy as cnp
+
 from .core cimport fr_team
 from .kernels cimport fr_kernels
 
@@ -22,6 +24,9 @@ cdef struct Outer:
     int terms
     Term term[3]
 
+cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transposed, bint keep,
+                int threads) except -1
+cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int threads) except -1
 cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil
 cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
 cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,

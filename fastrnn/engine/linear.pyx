@@ -2,10 +2,9 @@
 
 cimport numpy as cnp
 
-from .core cimport Buffer, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, times
+from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, take_parts,
+                    times)
 from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
-
-import numpy as np
 
 cnp.import_array()
 
@@ -229,12 +228,13 @@ cdef enum:
     TEAM_WORK = 1000000         # floating-point operations below which a team costs more than it brings
 
 
-def dense(x, w, bias, out, bint transposed, bint keep, int threads):
+cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transposed, bint keep,
+                int threads) except -1:
     """out = (out if keep) + bias + x w, or x w^T if transposed; 2-D C-contiguous arrays of one dtype."""
     cdef Dense d
     cdef Buffer packed = None
     cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = out.shape[1]
-    d.k = kernels_of(x.dtype == np.float64)
+    d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
     d.rows, d.depth, d.n, d.x_row = rows, depth, n, depth
     d.w_row = 1 if transposed else n
     d.w_col = depth if transposed else 1
@@ -243,11 +243,11 @@ def dense(x, w, bias, out, bint transposed, bint keep, int threads):
     d.keep = keep
     d.raw = not transposed and rows <= FR_RAW_ROWS
     if rows == 0 or n == 0:
-        return
+        return 0
     if not d.raw:
         packed = take(times(fr_packed_size(d.k, depth, 1, n), d.k.itemsize))
         d.packed = <char *> packed.data
-    run(dense_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
+    return run(dense_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
 
 
 cdef struct Stack:
@@ -283,7 +283,7 @@ def stack(cnp.ndarray x, cnp.ndarray w, cnp.ndarray out, int threads):
     cdef Py_ssize_t count = out.shape[0], item
     cdef double work
     cdef bint across
-    d.k = kernels_of(x.dtype == np.float64)
+    d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
     item = d.k.itemsize
     d.rows, d.n, d.depth = out.shape[1], out.shape[2], x.shape[2]
     s.count, s.x_next, s.w_next = count, x.strides[0] // item, w.strides[0] // item
@@ -334,28 +334,28 @@ cdef void dense_gradient_body(void *context, fr_team *team, int rank, int size) 
     outer_blocks(&d.outer, 0, (d.rows + FR_BLOCK - 1) // FR_BLOCK, d.scratch, team, rank, size)
 
 
-def dense_gradient(x, dy, dw, sums, bint add, int threads):
+cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int threads) except -1:
     """dw = (dw if add) + x^T dy; sums (or None) = the column sums of dy."""
     cdef DenseGradient d
-    cdef Buffer pointers, scratch
+    cdef Parts parts
     cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = dy.shape[1]
-    d.outer.k = kernels_of(x.dtype == np.float64)
+    d.outer.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
     d.rows, d.depth, d.outer.tokens, d.outer.n = rows, depth, rows, n
     if rows == 0 or n == 0:
         if dw is not None and not add:
             dw[...] = 0
         if sums is not None:
             sums[...] = 0
-        return
+        return 0
     d.x, d.dy = <char *> data(x), <char *> data(dy)
-    pointers = take(times(2 * rows, sizeof(void *)))
-    d.pointers = <const void **> pointers.data
-    d.outer.d = d.pointers + rows
     d.outer.blocks = 1
+    parts.count, parts.size = 0, 0
+    add_part(&parts, <char **> &d.pointers, 2 * rows, sizeof(void *))
+    add_part(&parts, &d.scratch, 1, outer_scratch(&d.outer, threads))
+    memory = take_parts(&parts)
+    d.outer.d = d.pointers + rows
     d.outer.sums = <char *> data(sums) if sums is not None else NULL
     d.outer.terms = 0
     if dw is not None:
         add_term(&d.outer, d.pointers, 0, depth, n, add).out[0] = <char *> data(dw)
-    scratch = take(outer_scratch(&d.outer, threads))
-    d.scratch = <char *> scratch.data
-    run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
+    return run(dense_gradient_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)

@@ -3,11 +3,10 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.string cimport strcmp
 
-from .core cimport fr_team, kernels_of, poll, run
+from .core cimport fr_team, kernels_of, poll, run, team_size
 from .kernels cimport FR_SIGMOID, FR_TANH, fr_kernels, fr_rule, fr_update
 from .linear cimport share
 
-from .core import current_threads
 
 cdef extern from "fastrnn_plugin.h":
     const int FASTRNN_ABI
@@ -64,7 +63,7 @@ cdef int parallel_for(Py_ssize_t n, Py_ssize_t chunk, fastrnn_body body, void *c
         return 0
     c.n, c.chunk, c.body, c.context = n, chunk, body, context
     # Waking a team costs some microseconds.
-    return run(chunks_body, &c, current_threads() if n // 4 >= chunk else 1)
+    return run(chunks_body, &c, team_size() if n // 4 >= chunk else 1)
 
 
 cdef int map(int dtype, int function, Py_ssize_t n, const void *x, void *y) noexcept nogil:

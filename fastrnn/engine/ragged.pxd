@@ -10,3 +10,5 @@ cdef class Ragged:
     cdef Py_ssize_t *offset     # (steps + 1,) tokens before step s
     cdef Py_ssize_t *token      # (tokens,) the row of the flat (B * T or T * B) array of token offset[s] + r
     cdef Buffer memory
+
+cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major)

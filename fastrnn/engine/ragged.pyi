@@ -15,3 +15,12 @@ class Ragged:
         reverse: bool,
         time_major: bool,
     ) -> None: ...
+
+def lower(
+    B: int,
+    T: int,
+    lengths: NDArray[Any] | None,
+    mask: NDArray[Any] | None,
+    reverse: bool,
+    time_major: bool,
+) -> Ragged: ...

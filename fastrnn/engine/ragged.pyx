@@ -15,7 +15,31 @@ from .core cimport take, times
 cnp.import_array()
 
 
+# Rows that are all full, which most are, lower to the same for every call: {(B, T, reverse, time_major): Ragged}.
+cdef dict _full = {}
+
+cdef enum:
+    MOST_FULL = 16          # how many are kept
+    FULL_TOKENS = 1 << 14   # of how many tokens each at most
+
+
+cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major):
+    """The `Ragged` of these arguments, which those who ask for the same share."""
+    if lengths is not None or mask is not None or T > FULL_TOKENS or B > FULL_TOKENS or B * T > FULL_TOKENS:
+        return Ragged(B, T, lengths, mask, reverse, time_major)
+    key = (B, T, reverse, time_major)
+    found = _full.get(key)
+    if found is None:
+        found = Ragged(B, T, None, None, reverse, time_major)
+        if len(_full) >= MOST_FULL:
+            _full.clear()
+        _full[key] = found
+    return <Ragged> found
+
+
 cdef class Ragged:
+    """Immutable once made."""
+
     def __init__(self, Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major):
         """lengths: None or (B,) int64 in 0..T; mask: None or (B, T) uint8, C-contiguous."""
         cdef const int64_t *given = <const int64_t *> cnp.PyArray_DATA(lengths) if lengths is not None else NULL

@@ -1,3 +1,4 @@
 from .job cimport Backward
 
+cpdef int forward(list work, int threads) except -1
 cdef int run_backward(Backward *b, int threads) except -1

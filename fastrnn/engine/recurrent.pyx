@@ -314,7 +314,7 @@ cdef void forward_body(void *context, fr_team *team, int rank, int size) noexcep
             return
 
 
-def forward(list work, int threads):
+cpdef int forward(list work, int threads) except -1:
     """Run jobs, in order, in one parallel region. A job may read the y of an earlier one."""
     cdef Jobs jobs
     cdef Job job
@@ -325,7 +325,7 @@ def forward(list work, int threads):
     for i, job in enumerate(work):
         jobs.f[i] = &job.f
         threads = min(threads, job.f.team)
-    run(forward_body, &jobs, threads)
+    return run(forward_body, &jobs, threads)
 
 
 # ---------------------------------------------------------------- backward

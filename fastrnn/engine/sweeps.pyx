@@ -3,14 +3,13 @@
 cimport numpy as cnp
 from libc.stdint cimport int64_t
 
-from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, times
+from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, team_size, times
 from .kernels cimport fr_kernels, fr_rule, fr_update
 from .linear cimport share
 
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError
-from .core import current_threads
 from .job import ACTIVATIONS
 
 cnp.import_array()
@@ -65,7 +64,7 @@ cdef void sweep_body(void *context, fr_team *team, int rank, int size) noexcept 
 
 
 cdef int team_for(Py_ssize_t n) except -1:
-    return current_threads() if n >= 4 * PIECE else 1
+    return team_size() if n >= 4 * PIECE else 1
 
 
 cdef check(who, first, arrays):

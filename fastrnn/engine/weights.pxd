@@ -12,6 +12,7 @@ cdef struct Layout:
     Py_ssize_t x_gate[4]        # block -> gate of W
     int r_first, r_groups       # h_in R fills the blocks [r_first, r_first + r_groups)
     Py_ssize_t r_gate[4]        # group -> gate of R
+    bint bias_in_place          # b has the order of the blocks
 
 cdef struct Matrices:
     const fr_kernels *k
@@ -21,7 +22,7 @@ cdef struct Matrices:
     const char *r               # (K, G*H)
     const char *projection      # NULL or (H, P)
     const char *peephole        # NULL or (3, H)
-    char *bias                  # NULL or (x_groups, H): what the chains of x W start from
+    const char *bias            # NULL or (x_groups, H): what the chains of x W start from
     const char *bias_q          # GRU with reset after: (H,)
     Py_ssize_t x_start[4]       # the first column of W of each group of x W
     Py_ssize_t r_start[4]
@@ -41,7 +42,9 @@ cdef class Weights:
     cdef readonly bint double_precision
     cdef readonly bint forward_ready, backward_ready
     cdef Buffer bias_memory, forward_memory, backward_memory
+    cdef Weights again(self)
     cdef int lay_bias(self) except -1
+    cdef int permute_bias(self) except -1
     cdef int reserve_forward(self) except -1
     cdef int reserve_backward(self) except -1
 

@@ -7,18 +7,30 @@ from .core cimport fr_team, kernels_of, run, take, times
 from .kernels cimport (FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_packed_size)
 from .linear cimport pack_share
 
-import numpy as np
-
 cnp.import_array()
 
 _STEPS = {"RNN": FR_STEP_RNN, "LSTM": FR_STEP_LSTM, "GRU": FR_STEP_GRU, "GRU_before": FR_STEP_GRU_RESET}
 
 
-cdef Layout layout_of(cell):
-    """The index form of a declaration in fastrnn.cells, whose gates and blocks are letters.
+cdef dict _layouts = {}         # {cell: Indices}
 
-    A block of the recurrent product named q belongs to the candidate gate: it is what reset-after resets.
-    """
+
+cdef class Indices:
+    """The index form of a declaration in fastrnn.cells, whose gates and blocks are letters."""
+
+    cdef Layout layout
+
+
+cdef Layout layout_of(cell):
+    found = _layouts.get(cell)
+    if found is None:
+        found = _layouts[cell] = Indices()
+        (<Indices> found).layout = read_layout(cell)
+    return (<Indices> found).layout
+
+
+cdef Layout read_layout(cell):
+    """A block of the recurrent product named q belongs to the candidate gate: it is what reset-after resets."""
     cdef Layout layout
     cdef int j
     layout.step = _STEPS[cell.step]
@@ -31,17 +43,18 @@ cdef Layout layout_of(cell):
     layout.r_groups = len(cell.r_blocks)
     for j, name in enumerate(cell.r_blocks):
         layout.r_gate[j] = cell.gates.index("h" if name == "q" else name)
+    layout.bias_in_place = cell.x_blocks == cell.gates and not cell.two_biases
     return layout
 
 
 cdef class Weights:
-    def __init__(self, cell, W, R, b, peephole, projection):
+    def __init__(self, cell, cnp.ndarray W not None, cnp.ndarray R not None, b, peephole, projection):
         """Arrays of one dtype, contiguous, native, of the shapes that the cell declares; they are kept, not copied."""
         cdef Matrices *m = &self.m
         cdef int j
         self.cell, self.W, self.R, self.b = cell, W, R, b
         self.peephole, self.projection = peephole, projection
-        self.double_precision = W.dtype == np.float64
+        self.double_precision = cnp.PyArray_TYPE(W) == cnp.NPY_FLOAT64
         m.k = kernels_of(self.double_precision)
         m.layout = layout_of(cell)
         m.inputs = W.shape[0]
@@ -58,15 +71,34 @@ cdef class Weights:
         for j in range(m.layout.r_groups):
             m.r_start[j] = m.layout.r_gate[j] * m.H
         m.h_start = (m.layout.gates - 1) * m.H
-        if b is not None:
-            self.lay_bias()
-        elif m.layout.step == FR_STEP_GRU:
-            self.bias_memory = take(times(m.H, m.k.itemsize))
-            memset(self.bias_memory.data, 0, m.H * m.k.itemsize)
-            m.bias_q = <const char *> self.bias_memory.data
+        self.lay_bias()
+
+    cdef Weights again(self):
+        """The same arrays for another call: they may have been written since. Only of weights that were not packed."""
+        cdef Weights other = Weights.__new__(Weights)
+        other.cell, other.W, other.R, other.b = self.cell, self.W, self.R, self.b
+        other.peephole, other.projection = self.peephole, self.projection
+        other.double_precision = self.double_precision
+        other.m = self.m
+        other.lay_bias()
+        return other
 
     cdef int lay_bias(self) except -1:
         """The bias in the order of the blocks. Of a GRU's two biases the recurrent one of h stays apart, in q."""
+        cdef Matrices *m = &self.m
+        if self.b is None and m.layout.step != FR_STEP_GRU:
+            return 0
+        if self.b is None:
+            self.bias_memory = take(times(m.H, m.k.itemsize))
+            memset(self.bias_memory.data, 0, m.H * m.k.itemsize)
+            m.bias_q = <const char *> self.bias_memory.data
+        elif m.layout.bias_in_place:
+            m.bias = <const char *> cnp.PyArray_DATA(self.b)
+        else:
+            self.permute_bias()
+        return 0
+
+    cdef int permute_bias(self) except -1:
         cdef Matrices *m = &self.m
         cdef Py_ssize_t item = m.k.itemsize, u, at, row = m.layout.gates * m.H
         cdef bint two = self.b.ndim == 2
@@ -74,9 +106,9 @@ cdef class Weights:
         cdef const float *b32 = <const float *> cnp.PyArray_DATA(self.b)
         cdef const double *b64 = <const double *> b32
         self.bias_memory = take(times(m.layout.x_groups * m.H, item))
-        m.bias = <char *> self.bias_memory.data
-        cdef float *to32 = <float *> m.bias
-        cdef double *to64 = <double *> m.bias
+        m.bias = <const char *> self.bias_memory.data
+        cdef float *to32 = <float *> self.bias_memory.data
+        cdef double *to64 = <double *> self.bias_memory.data
         for j in range(m.layout.x_groups):
             for u in range(m.H):
                 at = m.x_start[j] + u

@@ -12,7 +12,7 @@ from ..activations import code_of
 from ..engine import job as engine
 from ..engine import recurrent
 from ..engine.core import current_threads
-from ..engine.ragged import Ragged
+from ..engine.ragged import lower
 from ..engine.weights import Weights
 from ..errors import ArgumentError, DTypeError, ShapeError
 from .checks import (
@@ -384,7 +384,7 @@ def run(weights, x, *, initial_state, lengths=None, mask=None, reverse=False, ac
         check_shape(who, "recurrent_mask", recurrent_mask, (B, K), f"(B, H) = ({B}, {K})")
     x = as_array(who, "x", x, dtype)
 
-    ragged = Ragged(B, T, lengths, mask, bool(reverse), bool(time_major))
+    ragged = lower(B, T, lengths, mask, bool(reverse), bool(time_major))
     y = (np.empty if ragged.tokens == B * T else np.zeros)((*x.shape[:2], K), dtype)
     state_h = np.empty((B, K), dtype)
     state_c = np.empty((B, H), dtype) if len(cell.states) == 2 else None
