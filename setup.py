@@ -30,13 +30,13 @@ os.chdir(ROOT)  # distutils derives object paths from source paths, so these mus
 
 DIRECTIVES = {
     "language_level": 3,
-    "boundscheck": False,
-    "wraparound": False,
     "cdivision": True,
     "initializedcheck": False,
     "embedsignature": True,
     "freethreading_compatible": True,
 }
+# The engine computes its indices from checked sizes; the functional room handles what users pass.
+UNCHECKED = {"boundscheck": False, "wraparound": False}
 
 OPENMP_PROGRAM = """
 #include <omp.h>
@@ -109,13 +109,16 @@ class BuildEngine(build_ext):
             )
         self.set_flags()
         objects = self.compile_kernels()
-        generated = cythonize(
-            [Extension(e.name, e.sources) for e in self.extensions],
-            build_dir=f"{self.build_temp}/cython",
-            include_path=["."],
-            compiler_directives=DIRECTIVES,
-            force=self.force,
-        )
+        generated = []
+        for extension in self.extensions:
+            trusts = extension.name.startswith("fastrnn.engine.")
+            generated += cythonize(
+                [Extension(extension.name, extension.sources)],
+                build_dir=f"{self.build_temp}/cython",
+                include_path=["."],
+                compiler_directives=DIRECTIVES | (UNCHECKED if trusts else {}),
+                force=self.force,
+            )
         headers = files("src_c/**/*.h", "src_c/*.def", "fastrnn/*/*.h")
         folders = ["src_c", "fastrnn/engine", "fastrnn/include", numpy.get_include()]
         for extension, c_form in zip(self.extensions, generated, strict=True):

@@ -15,10 +15,10 @@ WEIGHTS, LINEAR, CORE = (
 )
 SWEEPS, F_RNN, F_TAPE = (
     "fastrnn/engine/sweeps.pyx",
-    "fastrnn/functional/recurrent.py",
-    "fastrnn/functional/tape.py",
+    "fastrnn/functional/recurrent.pyx",
+    "fastrnn/functional/tape.pyx",
 )
-F_CHECKS, F_DENSE = "fastrnn/functional/checks.py", "fastrnn/functional/dense.py"
+F_CHECKS, F_DENSE = "fastrnn/functional/checks.pyx", "fastrnn/functional/dense.py"
 UPDATES, TRAINING = "src_c/updates.h", "fastrnn/optimizers/training_step.py"
 
 MUTANTS = [
@@ -191,7 +191,7 @@ MUTANTS = [
     ("big-endian float64 taken as float32", F_CHECKS,
      "return _FLOAT64\n    return _FLOAT32",
      "return _FLOAT64 if array.dtype.isnative else _FLOAT32\n    return _FLOAT32"),
-    ("a tape may be used again", F_TAPE, "self._unused.pop()", "pass"),
+    ("a tape may be used again", F_TAPE, "if fr_set_before(&self.claimed):", "if False:"),
     ("y stays writable", F_RNN, "y.setflags(write=False)  # the tape reads it", "pass"),
     ("recurrent bias gradient not written", F_RNN,
      "for row, order in zip(rows, _bias_order(cell), strict=False):",

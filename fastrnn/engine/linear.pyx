@@ -352,7 +352,7 @@ cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int 
     parts.count, parts.size = 0, 0
     add_part(&parts, <char **> &d.pointers, 2 * rows, sizeof(void *))
     add_part(&parts, &d.scratch, 1, outer_scratch(&d.outer, threads))
-    memory = take_parts(&parts)
+    _memory = take_parts(&parts)
     d.outer.d = d.pointers + rows
     d.outer.sums = <char *> data(sums) if sums is not None else NULL
     d.outer.terms = 0

@@ -3,9 +3,12 @@
 Each function takes `training=True` to keep a tape; `backward(tape, dy)` returns the gradients by argument name.
 """
 
-from .dense import Loss, Result, embedding, hold, linear, matmul, softmax_cross_entropy
-from .recurrent import Output, Packed, gru, lstm, pack, rnn
-from .tape import Gradients, Tape, backward
+from .dense import embedding, hold, matmul, softmax_cross_entropy
+from .linear import linear
+from .recurrent import gru, lstm, rnn
+from .results import Gradients, Loss, Output, Result
+from .tape import Tape, backward
+from .weights import Packed, pack
 
 __all__ = [
     "Gradients",

@@ -1,7 +1,6 @@
-"""matmul, linear, embedding, softmax cross-entropy, hold: what a model needs around its recurrent layers."""
+"""matmul, embedding, softmax cross-entropy, hold: what a model needs around its recurrent layers."""
 
 import math
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,26 +15,12 @@ from .checks import (
     check_shape,
     check_size,
     common_dtype,
-    dtype_of,
     shape_of,
 )
+from .results import Loss, Result
 from .tape import Tape
 
-__all__ = ["Loss", "Result", "embedding", "hold", "linear", "matmul", "softmax_cross_entropy"]
-
-
-class Result(NamedTuple):
-    """What a function of this module returns."""
-
-    y: Any
-    tape: Any
-
-
-class Loss(NamedTuple):
-    """What a loss returns."""
-
-    loss: float
-    tape: Any
+__all__ = ["embedding", "hold", "matmul", "softmax_cross_entropy"]
 
 
 def matmul(a, b):
@@ -99,76 +84,10 @@ def _any_strides(name, array, dtype):
     return as_array("matmul", name, array, dtype)
 
 
-class LinearTape(Tape):
-    who = "linear"
-
-    def __init__(self, x, W, has_bias, shape):
-        self.x, self.W, self.has_bias, self.x_shape = x, W, has_bias, shape
-        self.dtype = x.dtype
-        self.y_shape = (*shape[:-1], W.shape[1])
-
-    def shapes(self):
-        shapes = {"x": self.x_shape, "W": self.W.shape}
-        if self.has_bias:
-            shapes["b"] = (self.W.shape[1],)
-        return shapes
-
-    def reads(self):
-        return (self.x, self.W)
-
-    def run(self, dy, dstate, out, accumulate):
-        x, W, threads = self.x, self.W, current_threads()
-        shape = (x.shape[0], W.shape[1])
-        dy = np.zeros(shape, self.dtype) if dy is None else dy.reshape(shape)
-        if "x" in out:
-            engine.dense(dy, W, None, out["x"].reshape(x.shape), True, accumulate, threads)
-        dW, db = out.get("W"), out.get("b")
-        if dW is not None or db is not None:
-            # The engine adds to dW, but writes the sums.
-            sums = np.empty_like(db) if accumulate and db is not None else db
-            engine.dense_gradient(x, dy, dW, sums, accumulate, threads)
-            if sums is not db:
-                db += sums
-        self.x = x[:0]
-
-
-def linear(x, W, b=None, *, training=False):
-    """y = x W + b. x (..., I), W (I, O), b (O,) or None -> y (..., O).
-
-    >>> import numpy as np
-    >>> from fastrnn import functional as F
-    >>> F.linear(np.ones((2, 5, 3)), np.ones((3, 4)), np.ones(4)).y[0, 0]
-    array([4., 4., 4., 4.])
-    """
-    dtype = dtype_of((x, W, b))
-    W = as_array("linear", "W", W, dtype)
-    if W.ndim != 2:
-        check_shape("linear", "W", W, (None, None), "(I, O)")
-    I, O = W.shape
-    shape = shape_of("linear", "x", x)
-    if not shape or shape[-1] != I:
-        raise ShapeError(
-            f"linear: x must have shape (..., I={I}), got {shape}\nhint: the last axis meets the rows of W"
-        )
-    if b is not None:
-        b = as_array("linear", "b", b, dtype)
-        if b.shape != (O,):  # told apart here, so that right calls make no text
-            check_shape("linear", "b", b, (O,), f"(O={O},)")
-    check_size("linear", *shape[:-1], O, dtype.itemsize)
-    flat = as_array("linear", "x", x, dtype).reshape(math.prod(shape[:-1]), I)
-    y = np.empty((flat.shape[0], O), dtype)
-    engine.dense(flat, W, b, y, False, False, current_threads())
-    if len(shape) != 2:
-        y = y.reshape(*shape[:-1], O)
-    return Result(y, LinearTape(flat, W, b is not None, shape) if training else None)
-
-
 class EmbeddingTape(Tape):
-    who = "embedding"
-
     def __init__(self, ids, W):
-        self.ids, self.W_shape, self.dtype = ids, W.shape, W.dtype
-        self.y_shape = (*ids.shape, W.shape[1])
+        super().__init__("embedding", W.dtype, (*ids.shape, W.shape[1]))
+        self.ids, self.W_shape = ids, W.shape
 
     def shapes(self):
         return {"W": self.W_shape}
@@ -201,11 +120,9 @@ def embedding(ids, W, *, training=False):
 
 
 class CrossEntropyTape(Tape):
-    who = "softmax_cross_entropy"
-
     def __init__(self, p, targets, weights, shape):
+        super().__init__("softmax_cross_entropy", p.dtype, ())
         self.p, self.targets, self.weights, self.logits_shape = p, targets, weights, shape
-        self.dtype = p.dtype
 
     def shapes(self):
         return {"logits": self.logits_shape}
@@ -277,11 +194,9 @@ def softmax_cross_entropy(logits, targets, *, weights=None, training=False):
 
 
 class HoldTape(Tape):
-    who = "hold"
-
     def __init__(self, masked, filled, source, shape, dtype):
+        super().__init__("hold", dtype, shape)
         self.masked, self.filled, self.source = masked, filled, source
-        self.y_shape, self.dtype = shape, dtype
 
     def shapes(self):
         return {"x": self.y_shape}

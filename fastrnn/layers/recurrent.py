@@ -8,7 +8,9 @@ import numpy as np
 
 from .. import functional as F
 from ..errors import ArgumentError, ShapeError
-from ..functional.recurrent import LayerWeights, Output, run
+from ..functional.recurrent import run
+from ..functional.results import Output
+from ..functional.weights import LayerWeights
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
 from .stateful import States
@@ -90,22 +92,22 @@ class Recurrent(RecurrentBase):
         if training:
             if self._trained is None:
                 self._trained = LayerWeights()
-            weights = self._trained.of(self.cell, **weights)
+            weights = self._trained.of(self.cell, weights)
         else:
             weights = weights["W"]
         options = self._options()
         return run(
             weights,
             x,
-            initial_state=state,
-            mask=mask,
-            reverse=self.go_backwards,
-            activation=options["activation"],
-            recurrent_activation=options.get("recurrent_activation"),
-            training=training,
-            time_major=self.time_major,
-            recurrent_mask=recurrent_mask,
-            cell_clip=options.get("cell_clip"),
+            state,
+            mask,
+            recurrent_mask,
+            self.go_backwards,
+            options["activation"],
+            options.get("recurrent_activation"),
+            training,
+            self.time_major,
+            options.get("cell_clip"),
         )
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:

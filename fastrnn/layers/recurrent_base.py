@@ -158,7 +158,7 @@ class RecurrentBase(Stateful):
 
     def _weights(self, training: bool) -> dict[str, Any]:
         """Return W, R, b ... by name, or for inference as W the packed copy of the current ones."""
-        arrays = {argument: p.value for argument, p in self._arguments.items()}
+        arrays: dict[str, Any] = {argument: p.value for argument, p in self._arguments.items()}
         if training:
             return arrays
         versions = tuple(p.clock.ticks for p in self._own)

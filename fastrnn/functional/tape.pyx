@@ -1,49 +1,34 @@
 """What forward leaves for backward, and the gradients that backward returns."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError, ShapeError, TapeError
 from .checks import as_array
+from .results import Gradients
 
-__all__ = ["Gradients", "Tape", "backward", "fill"]
+__all__ = ["Tape", "backward", "fill"]
 
-
-@dataclass
-class Gradients:
-    """Gradients by argument name; None where the argument was not given or not wanted."""
-
-    x: Any = None
-    W: Any = None
-    R: Any = None
-    b: Any = None
-    initial_state: Any = None
-    peephole: Any = None
-    projection: Any = None
-    logits: Any = None
+cdef extern from *:
+    """
+    #define fr_set_before(flag) __atomic_test_and_set(flag, __ATOMIC_ACQ_REL)
+    """
+    bint fr_set_before(char *flag)
 
 
-class Tape:
+cdef class Tape:
     """Saved activations of one forward call; they serve one backward. Made by `training=True`."""
 
-    who = "tape"
-
-    def __new__(cls, *args, **kwargs):
-        tape = super().__new__(cls)
-        tape._unused = [True]  # taken by list.pop, which one of several Python threads wins
-        return tape
+    def __init__(self, str who, dtype, tuple y_shape):
+        self.who, self.dtype, self.y_shape = who, dtype, y_shape
 
     @property
     def used(self):
-        return not self._unused
+        return self.claimed != 0
 
     def claim(self):
-        try:
-            self._unused.pop()
-        except IndexError:
-            raise _used(self.who) from None
+        """Take the tape; of several Python threads one gets it."""
+        if fr_set_before(&self.claimed):
+            raise _used(self.who)
 
     def shapes(self):
         """{name: shape} of every gradient this tape can give; a tuple of shapes for initial_state."""
@@ -179,7 +164,7 @@ def _targets(tape, wanted, into, accumulate, reads):
     return targets
 
 
-def fill(tape, dy, dstate, out, accumulate=False):
+def fill(Tape tape not None, dy, dstate, dict out, bint accumulate=False):
     """`backward` for callers that own what it writes, and call often: `out` is checked by nobody.
 
     {name: array}: contiguous, aligned, of the tape's dtype and the argument's shape, overlapping neither one another

@@ -1,5 +1,7 @@
 """Argument checks: what a user passes becomes contiguous native arrays of one dtype, or a clear error."""
 
+cimport numpy as cnp
+
 import math
 
 import numpy as np
@@ -24,6 +26,13 @@ MOST_ITEMS = 2**59
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
+cnp.import_array()
+
+
+cdef bint ready(value, int number) noexcept:
+    """Whether the engine can take `value` as it is: C-contiguous, aligned, native, of the type of that number."""
+    return cnp.PyArray_CheckExact(value) and cnp.PyArray_TYPE(value) == number and cnp.PyArray_ISCARRAY_RO(value)
+
 
 def common_dtype(arrays):
     """float64 if any array is float64, else float32. Lists and integers count as float32.
@@ -42,31 +51,38 @@ def common_dtype(arrays):
     return _FLOAT32
 
 
-def dtype_of(arrays):
-    """`common_dtype`, at once where all is as usual: float32, or None."""
+def dtype_of(tuple arrays):
+    """`common_dtype` of arrays or None."""
+    return _FLOAT32 if number_of(arrays) == cnp.NPY_FLOAT32 else _FLOAT64
+
+
+cdef int number_of(tuple arrays) except -1:
+    """The number of the type that `common_dtype` says; at once where all is as usual: float32, or None."""
     for array in arrays:
-        if array is not None and not (type(array) is np.ndarray and array.dtype is _FLOAT32):
-            return common_dtype(arrays)
-    return _FLOAT32
+        if array is not None and not (cnp.PyArray_CheckExact(array) and cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT32):
+            return cnp.NPY_FLOAT64 if common_dtype(arrays) is _FLOAT64 else cnp.NPY_FLOAT32
+    return cnp.NPY_FLOAT32
 
 
-def as_array(who, name, value, dtype):
+def as_array(str who, name, value, dtype):
     """A C-contiguous, aligned, native array of `dtype`; the array itself where it is one already."""
+    if ready(value, dtype.num):
+        return value
     if value is None:
         raise DTypeError(f"{who}: {name} is missing, got None\nhint: pass a NumPy array of floats")
-    if (
-        type(value) is np.ndarray
-        and value.dtype is dtype
-        and value.flags.c_contiguous
-        and value.flags.aligned
-    ):
-        return value
     array = _to_numpy(who, name, value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise DTypeError(
             f"{who}: {name} must hold float32 or float64, got {array.dtype}\nhint: convert it with astype(np.float32)"
         )
     return np.require(array, dtype, ["C", "A"])
+
+
+cdef as_ready(str who, name, value, int number):
+    """`as_array`, by number."""
+    if ready(value, number):
+        return value
+    return as_array(who, name, value, _FLOAT32 if number == cnp.NPY_FLOAT32 else _FLOAT64)
 
 
 def _to_numpy(who, name, value):
@@ -78,9 +94,9 @@ def _to_numpy(who, name, value):
         ) from error
 
 
-def shape_of(who, name, value):
+cpdef tuple shape_of(str who, name, value):
     """The shape of an array or of nested lists."""
-    return value.shape if isinstance(value, np.ndarray) else _to_numpy(who, name, value).shape
+    return value.shape if cnp.PyArray_Check(value) else _to_numpy(who, name, value).shape
 
 
 def check_shape(who, name, array, shape, text):

@@ -1,0 +1,33 @@
+from typing import Any
+
+import numpy as np
+
+from .results import Gradients
+
+class Tape:
+    who: str
+    dtype: np.dtype[Any]
+    y_shape: tuple[int, ...]
+    has_state: bool
+    def __init__(self, who: str, dtype: np.dtype[Any], y_shape: tuple[int, ...]) -> None: ...
+    @property
+    def used(self) -> bool: ...
+    def claim(self) -> None: ...
+    def shapes(self) -> dict[str, Any]: ...
+    def reads(self) -> tuple[Any, ...]: ...
+    def run(self, dy: Any, dstate: Any, out: dict[str, Any], accumulate: bool) -> None: ...
+    def check_dy(self, dy: Any) -> Any: ...
+    def check_dstate(self, dstate: Any) -> Any: ...
+
+def fill(
+    tape: Tape, dy: Any, dstate: Any, out: dict[str, Any], accumulate: bool = False
+) -> None: ...
+def backward(
+    tape: Tape | None,
+    dy: Any = None,
+    dstate: Any = None,
+    *,
+    wrt: Any = None,
+    into: dict[str, Any] | None = None,
+    accumulate: bool = False,
+) -> Gradients: ...
