@@ -53,17 +53,23 @@ cdef class LayerWeights:
     def __reduce__(self):
         return LayerWeights, ()
 
-    def of(self, cell, dict arrays):
-        """The engine's weights for one call, from arrays by argument; they are read here and until backward."""
+    def of(self, cell, dict parameters):
+        """The engine's weights for one call, from {argument: what has the array as `value`}; they are read here and
+        until backward."""
         cdef Weights last = self.checked
-        W, R, b = arrays["W"], arrays["R"], arrays.get("b")
-        peephole, projection = arrays.get("peephole"), arrays.get("projection")
+        W, R, b = value_of(parameters, "W"), value_of(parameters, "R"), value_of(parameters, "b")
+        peephole, projection = value_of(parameters, "peephole"), value_of(parameters, "projection")
         if (last is None or last.cell is not cell or last.W is not W or last.R is not R or last.b is not b
                 or last.peephole is not peephole or last.projection is not projection):
             # Arrays that had to be converted are others than those of the next call.
             number = number_of((W, R, b, peephole, projection))
             last = self.checked = checked(cell, W, R, b, peephole, projection, number)
         return last.again()
+
+
+cdef value_of(dict parameters, str name):
+    parameter = parameters.get(name)
+    return None if parameter is None else parameter.value
 
 
 cdef Weights checked(cell, W, R, b, peephole, projection, int number):

@@ -67,12 +67,5 @@ class GRU(Recurrent):
         self.reset_after = reset_after
         self.cell = cells.GRU if reset_after else cells.GRU_RESET_BEFORE
 
-    def _options(self) -> dict[str, Any]:
-        return {
-            "activation": self.activation,
-            "recurrent_activation": self.recurrent_activation,
-            "reset_after": self.reset_after,
-        }
-
     def _pack_options(self) -> dict[str, Any]:
         return {"reset_after": self.reset_after}

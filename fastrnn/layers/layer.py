@@ -415,38 +415,38 @@ class Layer(Configured):
         into, accumulate = self._gradient_arrays()
         if not into and not wanted:
             return {}
-        made: dict[str, Any] = {}
-        if wanted:
-            shapes = tape.shapes()
-            for name in wanted:
-                several = name == "initial_state"
-                made[name] = (
-                    [np.empty(shape, self.dtype) for shape in shapes[name]]
-                    if several
-                    else np.empty(shapes[name], self.dtype)
-                )
         new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
+        made = self._empty(tape, wanted) if wanted else {}
         fill(tape, dy, dstate, {**made, **new} if made else new)
         if accumulate:
             for argument, array in into.items():
                 array += new[argument]
-        for argument in into:  # only now: a backward pass that fails leaves no gradients
-            parameter = self._arguments[argument]
-            parameter.grad_version = parameter.clock.ticks
+        if into:  # only now: a backward pass that fails leaves no gradients
+            for parameter in self._arguments.values():
+                parameter.grad_version = parameter.clock.ticks
         return made
+
+    def _empty(self, tape: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
+        """Return arrays for some of the gradients that `tape` gives."""
+        shapes = tape.shapes()
+        return {
+            name: [np.empty(shape, self.dtype) for shape in shapes[name]]
+            if name == "initial_state"
+            else np.empty(shapes[name], self.dtype)
+            for name in wanted
+        }
 
     def _gradient_arrays(self) -> tuple[dict[str, np.ndarray], bool]:
         """Return the arrays for the gradients, by functional argument, and whether to add."""
-        if not self.trainable:
-            return {}, False
         into: dict[str, np.ndarray] = {}
         accumulate = False
-        for argument, parameter in self._arguments.items():
-            if parameter.grad is None:
-                parameter.grad = np.zeros_like(parameter.value)
+        for argument, parameter in self._arguments.items() if self._trainable else ():
+            gradient = parameter.grad
+            if gradient is None:
+                gradient = parameter.grad = np.zeros_like(parameter.value)
             if parameter.grad_version == parameter.clock.ticks:
                 accumulate = True
-            into[argument] = parameter.grad
+            into[argument] = gradient
         for argument, array in into.items() if accumulate else ():
             if not self._arguments[argument].has_grad:
                 array[...] = 0  # changed alone since the last pass: the others still add up

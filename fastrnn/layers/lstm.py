@@ -111,10 +111,3 @@ class LSTM(Recurrent):
         if self.unit_forget_bias:
             values.reshape(len(self.cell.gates), -1)[self.cell.gates.index("f")] = 1.0
         return values
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "activation": self.activation,
-            "recurrent_activation": self.recurrent_activation,
-            "cell_clip": self.cell_clip,
-        }

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import functional as F
 from ..errors import ArgumentError, ShapeError
 from ..functional.recurrent import run
 from ..functional.results import Output
@@ -56,11 +55,12 @@ class Recurrent(RecurrentBase):
         training: bool = False,
     ) -> Any:
         """Return y, or with `return_state` the list of y and the final states."""
-        self._need_built()
+        if not self.built:
+            self._need_built()
         listed = False
         if not isinstance(x, np.ndarray):
             x, initial_state, lengths, listed = self._unpack(x, initial_state, lengths)
-        if isinstance(mask, (list, tuple)):
+        if mask is not None and isinstance(mask, (list, tuple)):
             mask = mask[0] if mask else None
         if x.dtype is not self.dtype:
             x = self._cast(x)
@@ -88,14 +88,13 @@ class Recurrent(RecurrentBase):
         self, x: np.ndarray, state: Any, mask: Any, recurrent_mask: Any, training: bool
     ) -> Output:
         """Make the functional call, without its checks of weights that the layer had checked before."""
-        weights: Any = self._weights(training)
-        if training:
+        weights: Any
+        if not training:
+            weights = self._packed()
+        else:
             if self._trained is None:
                 self._trained = LayerWeights()
-            weights = self._trained.of(self.cell, weights)
-        else:
-            weights = weights["W"]
-        options = self._options()
+            weights = self._trained.of(self.cell, self._arguments)
         return run(
             weights,
             x,
@@ -103,11 +102,11 @@ class Recurrent(RecurrentBase):
             mask,
             recurrent_mask,
             self.go_backwards,
-            options["activation"],
-            options.get("recurrent_activation"),
+            self.activation,
+            self.recurrent_activation,
             training,
             self.time_major,
-            options.get("cell_clip"),
+            self.cell_clip,
         )
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
@@ -227,8 +226,18 @@ class Recurrent(RecurrentBase):
                 "hint: step takes one time step of each sequence"
             )
         mask = None if mask is None else np.asarray(mask)[:, None]
-        out = getattr(F, self.function)(
-            x[:, None], **self._weights(False), initial_state=state, mask=mask, **self._options()
+        out = run(
+            self._packed(),
+            x[:, None],
+            state,
+            mask,
+            None,
+            False,
+            self.activation,
+            self.recurrent_activation,
+            False,
+            False,
+            self.cell_clip,
         )
         y = out.y[:, 0]
         if mask is not None and not self.zero_output_for_mask:

@@ -27,6 +27,9 @@ class RecurrentBase(Stateful):
 
     function: ClassVar[str]  # of fastrnn.functional
     cell: Cell
+    # What some cells have.
+    recurrent_activation: Any = None
+    cell_clip: float | None = None
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class RecurrentBase(Stateful):
         self.time_major = time_major
         # (versions of the parameters, their packed copy): one assignment, so that threads may share
         # the layer.
-        self._pack: tuple[tuple[int, ...], Any] | None = None
+        self._pack: tuple[list[int], Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what the parameters give again."""
@@ -156,24 +159,18 @@ class RecurrentBase(Stateful):
     def _bias_values(self, shape: tuple[int, ...], dtype: Any, *, generator: Any) -> np.ndarray:
         return self.bias_initializer(shape, dtype, generator=generator)
 
-    def _weights(self, training: bool) -> dict[str, Any]:
-        """Return W, R, b ... by name, or for inference as W the packed copy of the current ones."""
-        arrays: dict[str, Any] = {argument: p.value for argument, p in self._arguments.items()}
-        if training:
-            return arrays
-        versions = tuple(p.clock.ticks for p in self._own)
+    def _packed(self) -> Any:
+        """Return the packed copy of the current parameters, for inference."""
+        versions = [p.clock.ticks for p in self._own]
         cached = self._pack
         if cached is None or cached[0] != versions:
+            arrays: dict[str, Any] = {argument: p.value for argument, p in self._arguments.items()}
             packed = F.pack(self.function, **arrays, **self._pack_options())
             cached = self._pack = (versions, packed)
-        return {"W": cached[1]}
+        return cached[1]
 
     def _pack_options(self) -> dict[str, Any]:
         return {}
-
-    def _options(self) -> dict[str, Any]:
-        """Return the cell's own keywords of the functional call."""
-        return {"activation": self.activation}
 
     # Checks.
 
