@@ -85,6 +85,9 @@ cdef class Job:
     cdef readonly object x, y, state_h, state_c, h_init, c_init, mask
     cdef readonly bint training
     cdef object memory          # what keeps the buffers
+    cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
+                    int activation, int recurrent_activation, double clip, bint training, bint low,
+                    int threads) except -1
     cpdef int threads(self, int threads) noexcept
     cpdef void done(self) noexcept
 

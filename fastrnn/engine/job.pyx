@@ -70,6 +70,12 @@ cdef class Job:
     def __init__(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                  int activation, int recurrent_activation, double clip, bint training, bint low, int threads):
         """C-contiguous arrays of one dtype, checked: x (B, T, I) or (T, B, I), y and state_* to be written."""
+        self.set_up(weights, ragged, x, y, state_h, state_c, h_init, c_init, mask, activation, recurrent_activation,
+                    clip, training, low, threads)
+
+    cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
+                    int activation, int recurrent_activation, double clip, bint training, bint low,
+                    int threads) except -1:
         cdef Forward *f = &self.f
         cdef Matrices *m = &weights.m
         cdef Py_ssize_t item = m.k.itemsize, B = ragged.rows
@@ -122,6 +128,7 @@ cdef class Job:
             # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
             add_part(&parts, &f.g, B + f.chunk * (threads if f.plan == BATCH else 1), f.ld_g * item)
         self.memory = take_parts(&parts)
+        return 0
 
     cpdef int threads(self, int threads) noexcept:
         """How many threads the job is worth: little work is done before a team has gathered."""

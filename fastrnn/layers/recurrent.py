@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..functional.recurrent import run
+from ..functional.recurrent import run, step
 from ..functional.results import Output
 from ..functional.weights import LayerWeights
 from .recurrent_base import RecurrentBase
@@ -219,27 +219,23 @@ class Recurrent(RecurrentBase):
         `zero_state` on, that is the output before it. (After another initial state a whole call
         gives zero until a row's first valid step.) Changes nothing in the layer.
         """
-        x = self._cast(x)
+        if type(x) is not np.ndarray or x.dtype is not self.dtype:
+            x = self._cast(x)
         if x.ndim != 2 or x.shape[1] != self._inputs:
             raise ShapeError(
                 f"{self.name}: x must have shape (B, I={self._inputs}), got {x.shape}\n"
                 "hint: step takes one time step of each sequence"
             )
         mask = None if mask is None else np.asarray(mask)[:, None]
-        out = run(
+        y, after, _ = step(
             self._packed(),
-            x[:, None],
+            x,
             state,
             mask,
-            None,
-            False,
             self.activation,
             self.recurrent_activation,
-            False,
-            False,
             self.cell_clip,
         )
-        y = out.y[:, 0]
         if mask is not None and not self.zero_output_for_mask:
             y = np.where(mask, y, state[0])
-        return y, out.state
+        return y, after

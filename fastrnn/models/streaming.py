@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,11 +96,22 @@ class Stream:
             for call in graph.calls
             if isinstance(call.layer, Recurrent) and self._live[call.reads[0]]
         ]
-        self._index = {id(call): at for at, call in enumerate(self._calls)}
+        index = {id(call): at for at, call in enumerate(self._calls)}
+        # All calls, each with its place among the recurrent ones that run step by step, or None.
+        self._plan = [(call, index.get(id(call))) for call in graph.calls]
+        # Per input its slot and the shape of a step, without the axis of time.
+        self._entries = [
+            (slot, (self.batch_size, *tensor.shape[2 if self._live[slot] else 1 :]))
+            for tensor, slot in zip(graph.inputs, graph._input_slots, strict=True)
+        ]
+        # Whether the one output is what a recurrent layer has just made: it shares memory with nothing.
+        self._fresh = not isinstance(outputs[0], (list, tuple, Mapping)) and any(
+            call.writes[0] == graph._output_slots[0] for call in self._calls
+        )
         # Per recurrent call its state; None before the first step where the graph gives it.
         self._states: list[Any] = [None] * len(self._calls)
-        # Per recurrent call which rows have had a valid step: before it their outputs are zero,
-        # even where the graph gives an initial state.
+        # Per recurrent call which rows have had a valid step, True for all: before it their outputs
+        # are zero, even where the graph gives an initial state.
         self._begun: list[Any] = [None] * len(self._calls)
 
     def reset(self, rows: Any = None) -> None:
@@ -110,7 +122,7 @@ class Stream:
             fresh = begun = None
             if rows is not None and state is not None:
                 fresh = tuple(part.copy() for part in state)
-                begun = self._begun[at].copy()
+                begun = np.array(np.broadcast_to(self._begun[at], self.batch_size))
                 for part in (*fresh, begun):
                     part[rows] = 0
             self._states[at], self._begun[at] = fresh, begun
@@ -140,7 +152,7 @@ class Stream:
             tuple(np.ascontiguousarray(p, dtype=z.dtype) for p, z in zip(state, zero, strict=True))
             for state, zero in zip(given, wanted, strict=True)
         ]
-        self._begun = [np.ones(self.batch_size, bool) for _ in self._calls]
+        self._begun = [True for _ in self._calls]
 
     def _zero(self, call: Any) -> tuple[np.ndarray, ...]:
         return tuple(call.layer.zero_state(self.batch_size))
@@ -153,43 +165,33 @@ class Stream:
         graph = self._graph
         values: list[Any] = [None] * len(graph.slots)
         masks: list[Any] = [None] * len(graph.slots)
-        given = structure.match("stream", "x", x, *self._inputs)
-        for tensor, slot, array in zip(graph.inputs, graph._input_slots, given, strict=True):
-            values[slot] = self._input(tensor, slot, array)
-        states, begun = list(self._states), list(self._begun)
-        for call in graph.calls:
-            at = self._index.get(id(call))
+        one = type(x) is np.ndarray and len(self._entries) == 1
+        given = [x] if one else structure.match("stream", "x", x, *self._inputs)
+        for entry, array in enumerate(given):
+            slot, wanted = self._entries[entry]
+            fits = type(array) is np.ndarray and array.shape == wanted
+            values[slot] = array if fits else _input(array, wanted)
+        states, begun = self._states.copy(), self._begun.copy()
+        for call, at in self._plan:
             if at is None:
                 self._run(call, values, masks)
             else:
                 states[at], begun[at] = self._advance(call, values, masks, states[at], begun[at])
-        outputs = [
-            values[slot][:, 0] if self._live[slot] else values[slot] for slot in graph._output_slots
-        ]
-        # Copies share memory with nothing that the stream keeps.
-        form = self._outputs[0]
-        if out is None:
-            out = structure.rebuild(form, [np.array(y) for y in outputs])
+        if out is None and self._fresh:
+            out = values[graph._output_slots[0]]
+        elif out is None:
+            # Copies share memory with nothing that the stream keeps.
+            copies = [np.array(values[slot]) for slot in graph._output_slots]
+            out = structure.rebuild(self._outputs[0], copies)
         else:
+            outputs = [values[slot] for slot in graph._output_slots]
             _write(outputs, structure.match("stream", "out", out, *self._outputs))
         self._states, self._begun = states, begun
         return out
 
-    def _input(self, tensor: Any, slot: int, array: Any) -> np.ndarray:
-        array = np.asarray(array)
-        shape = tensor.shape[2:] if self._live[slot] else tensor.shape[1:]
-        fits = array.ndim == 1 + len(shape) and all(
-            w is None or w == g for w, g in zip((self.batch_size, *shape), array.shape, strict=True)
-        )
-        if not fits:
-            raise ShapeError(
-                f"stream: x must have shape {(self.batch_size, *shape)}, got {array.shape}\n"
-                "hint: one time step of every sequence, without the time axis"
-            )
-        return array[:, None] if self._live[slot] else array
-
     def _run(self, call: Any, values: list[Any], masks: list[Any]) -> None:
-        x = [values[slot] for slot in call.reads]
+        live = self._live
+        x = [values[slot][:, None] if live[slot] else values[slot] for slot in call.reads]
         mask = [masks[slot] for slot in call.reads]
         y, cover = call.layer.run_masked(
             x if call.several_in else x[0],
@@ -199,37 +201,36 @@ class Stream:
         )
         several = call.several_out
         for at, slot in enumerate(call.writes):
-            values[slot] = y[at] if several else y
+            value = y[at] if several else y
+            values[slot] = value[:, 0] if live[slot] else value
             masks[slot] = (cover[at] if several else cover) if cover is not None else None
 
     def _advance(
         self, call: Any, values: list[Any], masks: list[Any], state: Any, begun: Any
     ) -> tuple[Any, Any]:
         """Run a recurrent layer one step; return its new state and which rows have begun."""
-        layer = call.layer
+        layer, reads, writes = call.layer, call.reads, call.writes
         if state is None:
-            given = [values[slot] for slot in call.reads[1:]]
+            given = [values[slot] for slot in reads[1:]]
             state, begun = (
                 tuple(given) if given else self._zero(call),
                 np.zeros(self.batch_size, bool),
             )
-        mask = masks[call.reads[0]]
-        x = values[call.reads[0]][:, 0]
+        mask = masks[reads[0]]
         if mask is None:
-            y, state = layer.step(x, state)
-            begun = np.ones(self.batch_size, bool) if not begun.all() else begun
+            y, state = layer.step(values[reads[0]], state)
+            begun = True
         else:
-            y, state = layer.step(x, state, mask[:, 0])
+            y, state = layer.step(values[reads[0]], state, mask[:, 0])
             begun = begun | mask[:, 0]
             if not begun.all():
                 y = np.where(begun[:, None], y, y.dtype.type(0))
-        outputs = [y[:, None] if layer.return_sequences else y]
+        values[writes[0]] = y
         if layer.return_state:
-            outputs += state
-        for slot, output in zip(call.writes, outputs, strict=True):
-            values[slot] = output
+            for slot, part in zip(writes[1:], state, strict=True):
+                values[slot] = part
         if layer.return_sequences:
-            masks[call.writes[0]] = mask
+            masks[writes[0]] = mask
         return state, begun
 
     def __getstate__(self) -> dict[str, Any]:
@@ -245,6 +246,21 @@ class Stream:
         self.model, self.batch_size = kept["model"], kept["batch_size"]
         self._follow(*kept["graph"])
         self._states, self._begun = kept["states"], kept["begun"]
+
+
+def _input(array: Any, wanted: tuple[int | None, ...]) -> np.ndarray:
+    """Return one input of a step, checked to have the shape `wanted`, where None is any size."""
+    array = np.asarray(array)
+    got = array.shape
+    fits = len(got) == len(wanted) and all(
+        w is None or w == g for w, g in zip(wanted, got, strict=True)
+    )
+    if not fits:
+        raise ShapeError(
+            f"stream: x must have shape {wanted}, got {got}\n"
+            "hint: one time step of every sequence, without the time axis"
+        )
+    return array
 
 
 def _write(outputs: list[Any], into: list[Any]) -> None:
