@@ -148,7 +148,7 @@ class Graph:
                 call.layer.drop_tape()
                 continue
             dy: Any = [sums[slot] for slot in call.writes]
-            if not any(g is not None for g in dy):
+            if dy[0] is None and all(g is None for g in dy):
                 dy = [np.zeros_like(values[slot]) for slot in call.writes]
             dx = call.layer.run_backward(dy if call.several_out else dy[0], inputs=to_inputs)
             if watch is not None:

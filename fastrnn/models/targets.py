@@ -18,6 +18,8 @@ def targets_of(who: str, y: Any, names: Sequence[str], needed: Sequence[bool]) -
 
     A list may leave out the outputs that need no targets.
     """
+    if type(y) is np.ndarray and len(names) == 1:
+        return [y]
     if y is None:
         if any(needed):
             raise ArgumentError(
@@ -51,6 +53,8 @@ def weights_of(
     who: str, weight: Any, class_weight: Any, targets: Sequence[Any], names: Sequence[str]
 ) -> list[Any]:
     """Return the sample weights per output, from those given or from the weights of classes."""
+    if weight is None and class_weight is None:
+        return [None] * len(names)
     if isinstance(weight, Mapping):
         _known(who, "sample_weight", weight, names)
         weights = [_dense(weight.get(name)) for name in names]

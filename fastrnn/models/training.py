@@ -203,7 +203,8 @@ class Training(Predicting):
             step = self._step or self.training_step()
             guarded = self.on_nonfinite == "raise"
             raising = guarded and not quiet
-            loss += self._activity_penalties()
+            if self._penalized:
+                loss += self._activity_penalties()
             if raising and not math.isfinite(loss):
                 before.recall()
                 raise NonFiniteError(blame_loss(self, batch, loss, step.count + 1))
@@ -365,6 +366,7 @@ class Training(Predicting):
         quiet = any(isinstance(one, TerminateOnNaN) for one in listeners.callbacks)
         self.stop_training = False
         listeners.on_train_begin()
+        watched = listeners.watches_batches
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             if self._objective is not None:
@@ -372,9 +374,11 @@ class Training(Predicting):
             listeners.on_epoch_begin(epoch)
             number = -1
             for number, batch in enumerate(batches.epoch(self._epochs)):
-                listeners.on_train_batch_begin(number)
+                if watched:
+                    listeners.on_train_batch_begin(number)
                 self._train(batch, class_weight, quiet)
-                listeners.on_train_batch_end(number, self._logs)
+                if watched:
+                    listeners.on_train_batch_end(number, self._logs)
                 if self.stop_training:
                     break
             self._epochs += 1
