@@ -8,14 +8,23 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
 from .errors import ArgumentError
 
-__all__ = ["Configured", "Registry", "floatx", "nearest", "plain", "set_floatx"]
+__all__ = [
+    "Configured",
+    "Registry",
+    "arguments_of",
+    "floatx",
+    "nearest",
+    "plain",
+    "set_floatx",
+    "unknown_argument",
+]
 
 _floatx = "float32"
 
@@ -64,7 +73,7 @@ class Configured:
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this object again."""
-        return {name: plain(getattr(self, name)) for name in _arguments(type(self))}
+        return {name: plain(getattr(self, name)) for name in arguments_of(type(self))}
 
     @classmethod
     def from_config(cls: type[Made], config: Mapping[str, Any]) -> Made:
@@ -72,7 +81,8 @@ class Configured:
         return cls(**config)
 
 
-def _arguments(cls: type) -> list[str]:
+def arguments_of(cls: type) -> list[str]:
+    """Return the named arguments of every `__init__` in the ancestry of `cls`, its own first."""
     names: dict[str, None] = {}
     for kind in cls.__mro__:
         if "__init__" not in vars(kind) or kind is object:
@@ -115,8 +125,16 @@ def _identity(cls: type) -> dict[str, Any]:
 
 def nearest(name: Any, known: Any) -> str:
     """Return "; did you mean 'x'?" for a misspelt name, or nothing."""
-    close = difflib.get_close_matches(str(name).lower(), [str(k) for k in known], n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+    spelt = {str(k).lower(): str(k) for k in known}
+    close = difflib.get_close_matches(str(name).lower(), spelt, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(spelt[c]) for c in close)}?" if close else ""
+
+
+def unknown_argument(who: str, name: str, known: Sequence[str]) -> str:
+    """Return the message for a keyword that `who` does not take."""
+    return (
+        f"{who}: unknown argument {name!r}{nearest(name, known)}\nhint: one of {', '.join(known)}"
+    )
 
 
 class PluginSource(Protocol):
@@ -150,8 +168,8 @@ class Registry:
         ('Half', 'Half')
         >>> known.get("hlaf")
         Traceback (most recent call last):
-        fastrnn.errors.ArgumentError: thing must be one of half, Half; got 'hlaf'; did you mean 'half'?
-        hint: names are those of Keras
+        fastrnn.errors.ArgumentError: thing must be a known name, got 'hlaf'; did you mean 'half'?
+        hint: one of half
     """
 
     with_plugins: ClassVar[list[Registry]] = []
@@ -219,10 +237,13 @@ class Registry:
                 "installed, got none\nhint: install the package that brings it"
             )
         brought = [] if self.plugins is None else self.plugins.names()
-        known = [*self.classes, *brought]
+        spellings: dict[str, str] = {}  # "mse" stands for "MSE" too
+        for one in self.classes:
+            spellings.setdefault(one.replace("_", "").lower(), one)
+        known = list(spellings.values())
         more = f", or of the installed plugins {', '.join(brought)}" if brought else ""
         return (
-            f"{self.kind} must be one of {', '.join(self.classes)}{more}; got {name!r}"
-            f"{nearest(name, known)}\nhint: names are those of Keras"
-            + (" and of plugins; `fastrnn plugins` lists them" if self.plugins else "")
+            f"{self.kind} must be a known name, got {name!r}{nearest(name, [*known, *brought])}\n"
+            f"hint: one of {', '.join(known)}{more}"
+            + ("; `fastrnn plugins` lists plugins" if self.plugins else "")
         )

@@ -108,7 +108,10 @@ def test_get_others():
     assert constraints.get(None) is None
     halve = constraints.get(lambda w: w / 2)
     assert halve(np.ones(1)) == 0.5
-    with pytest.raises(ArgumentError, match=r"constraint must be one of max_norm.*did you mean"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"constraint must be a known name, got .maxnorm.; did you mean .max_norm",
+    ):
         constraints.get("maxnorm")
 
 

@@ -432,7 +432,7 @@ WRONG = [
     (
         lambda: losses.get("mes"),
         errors.ArgumentError,
-        "loss must be one of .*; got 'mes'; did you mean .*'mse'",
+        "loss must be a known name, got 'mes'; did you mean .*'mse'",
     ),
     (
         lambda: losses.get(shout),

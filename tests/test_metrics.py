@@ -312,7 +312,7 @@ WRONG = [
     (
         lambda: metrics.get("acuracy"),
         errors.ArgumentError,
-        "metric must be one of .*got 'acuracy'; did you mean .*'accuracy'",
+        "metric must be a known name, got 'acuracy'; did you mean .*'accuracy'",
     ),
     (lambda: metrics.get(3), errors.ArgumentError, "got 3"),
     (lambda: metrics.resolve(None, ones(1), ones(1)), errors.ArgumentError, "got None"),

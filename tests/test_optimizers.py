@@ -296,7 +296,7 @@ def test_a_third_partys_arguments_join_the_bases():
 def test_unknown_names_and_things_are_told():
     with pytest.raises(ArgumentError, match=r"got 'adamm'; did you mean .*'adam'"):
         optimizers.get("adamm")
-    with pytest.raises(ArgumentError, match=r"optimizer must be one of sgd, .*; got 'lion'"):
+    with pytest.raises(ArgumentError, match=r"optimizer must be a known name, got 'lion'"):
         optimizers.get({"class_name": "lion"})
     with pytest.raises(ArgumentError, match="got 3"):
         optimizers.get(3)

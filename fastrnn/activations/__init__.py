@@ -157,8 +157,8 @@ def get(identifier: Any) -> Activation:
         True
         >>> activations.get("softmx")
         Traceback (most recent call last):
-        fastrnn.errors.ArgumentError: activation must be one of ...; did you mean 'softmax' or ...
-        hint: names are those of Keras
+        fastrnn.errors.ArgumentError: activation must be a known name, got 'softmx'; did you mean 'softmax' or ...
+        hint: one of linear, tanh, sigmoid, ...
     """
     if identifier is None:
         return linear

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import schedules
-from ..config import Configured, nearest, plain
+from ..config import Configured, arguments_of, plain, unknown_argument
 from ..errors import ArgumentError, NotSettableError
 
 __all__ = ["Optimizer", "Step"]
@@ -202,11 +202,7 @@ class Optimizer(Configured):
             warnings.warn(f"{who}: decay is no longer supported and is ignored", stacklevel=4)
         if unknown:
             name = next(iter(unknown))
-            known = _named_arguments(type(self))
-            raise ArgumentError(
-                f"{who}: unknown argument {name!r}{nearest(name, known)}\n"
-                f"hint: one of {', '.join(known)}"
-            )
+            raise ArgumentError(unknown_argument(who, name, arguments_of(type(self))))
         clips = ("clipnorm", "clipvalue", "global_clipnorm")
         given = [f"{name}={getattr(self, name)}" for name in clips if getattr(self, name)]
         if len(given) > 1:
@@ -257,15 +253,6 @@ class Optimizer(Configured):
                 "hint: it is the part of a running mean that each step keeps"
             )
         return value
-
-
-def _named_arguments(cls: type) -> list[str]:
-    found: dict[str, None] = {}
-    for kind in (cls, Optimizer):
-        for name, parameter in inspect.signature(kind.__init__).parameters.items():  # type: ignore[misc]
-            if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
-                found.setdefault(name)
-    return list(found)
 
 
 def _is_integer(value: Any) -> bool:
