@@ -25,6 +25,11 @@ __all__ = ["check_writable", "load_arrays", "save_arrays", "write_atomically"]
 # The one key of the header that is ours; its value is JSON with at least "format" and "kind".
 KEY = "fastrnn"
 FORMAT = 1
+# How files begin that Keras writes under names like ours.
+FOREIGN = {
+    b"PK\x03\x04": "a zip archive, Keras's own .keras format",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, Keras's own .h5 format",
+}
 
 
 def save_arrays(
@@ -70,8 +75,15 @@ def load_arrays(
     from safetensors import SafetensorError, safe_open
 
     name = os.fspath(path)
-    with open(name, "rb"):
-        pass  # raises what Python raises for a missing, unreadable or directory path, with its name
+    with open(name, "rb") as file:  # raises what Python raises for a missing or directory path
+        start = file.read(8)
+    for magic, what in FOREIGN.items():
+        if start.startswith(magic):
+            raise ArgumentError(
+                f"{name}: expected a fastrnn file, got {what}\nhint: carry the weights over: "
+                "np.savez(path, *model.get_weights()) with Keras, then model.set_weights(arrays) of "
+                "the same layers here"
+            )
     try:
         with safe_open(name, framework="numpy") as file:
             header = file.metadata() or {}
@@ -113,7 +125,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         return
     temporary = _temporary(target)
     with _removed_on_failure(temporary):
-        with os.fdopen(_create(temporary), "wb") as file:
+        with os.fdopen(_create(temporary, target), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -147,7 +159,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         return
     temporary = _temporary(target)
     with _removed_on_failure(temporary):
-        os.close(_create(temporary))
+        os.close(_create(temporary, target))
         temporary.unlink()
 
 
@@ -156,10 +168,15 @@ def _temporary(target: Path) -> Path:
     return target.with_name(f".{secrets.token_hex(8)}.tmp")
 
 
-def _create(path: Path) -> int:
-    # os.open rather than tempfile: the new file gets the permissions that the umask gives any new
-    # file.
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+def _create(path: Path, target: Path) -> int:
+    """Open a new file; an error names the `target` that the user knows."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        # os.open rather than tempfile: the new file gets the permissions that the umask gives any
+        # new file.
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 @contextlib.contextmanager

@@ -59,6 +59,8 @@ class Attention(SeveralInputs):
 
     least, most = 2, 3
 
+    needs_steps = 3
+
     def __init__(
         self,
         use_scale: bool = False,

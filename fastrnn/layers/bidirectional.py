@@ -13,10 +13,12 @@ from .layer import Layer
 from .recurrent import Recurrent
 from .registry import deserialize
 from .sequences import pad
+from .stateful import check_states
 
 __all__ = ["Bidirectional"]
 
 MODES = ("concat", "sum", "mul", "ave", None)
+STATES = "those of the forward layer first, then those of the backward layer"
 
 
 class Bidirectional(Layer):
@@ -42,6 +44,7 @@ class Bidirectional(Layer):
     """
 
     supports_masking = True
+    needs_steps = 1
     streamable = False
 
     def __init__(
@@ -126,7 +129,9 @@ class Bidirectional(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the merged shape; a list with those of the states too, or of both outputs."""
-        shape = input_shape[0] if isinstance(input_shape, list) else input_shape
+        shape, *states = input_shape if isinstance(input_shape, list) else [input_shape]
+        widths = self.forward_layer.state_size + self.backward_layer.state_size
+        check_states(self.name, widths, states, STATES)
         made = [layer.compute_output_shape(shape) for layer in self.sublayers()]
         (first, *left), (second, *right) = made if self.return_state else [[m] for m in made]
         width = first[-1] + second[-1] if self.merge_mode == "concat" else first[-1]
@@ -164,7 +169,7 @@ class Bidirectional(Layer):
         if initial_state is not None and len(initial_state) != count:
             raise ShapeError(
                 f"{self.name}: initial_state must hold {count} arrays, got {len(initial_state)}\n"
-                "hint: those of the forward layer first, then those of the backward layer"
+                f"hint: {STATES}"
             )
         outputs = []
         for layer, mine in zip(self.sublayers(), (slice(n), slice(n, None)), strict=True):

@@ -20,6 +20,8 @@ class GlobalPooling1D(NumPyLayer):
     `keepdims`, keep the time axis with size 1.
     """
 
+    needs_steps = 1
+
     def __init__(
         self, data_format: str | None = None, keepdims: bool = False, **options: Any
     ) -> None:

@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import regularizers
-from ..config import Configured, floatx
+from ..config import Configured, arguments_of, floatx, unknown_argument
 from ..errors import ArgumentError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
 from .parameter import Parameter
-from .symbolic import Node, Shape, Tensor, is_symbolic
+from .symbolic import Node, Shape, Tensor, is_symbolic, summarizer
 
 __all__ = ["Layer", "as_shape", "reset_names"]
 
@@ -55,6 +55,8 @@ class Layer(Configured):
     supports_masking: ClassVar[bool] = False
     # Whether each step of axis 1 is handled alone, so that the layer can be streamed.
     per_step: ClassVar[bool] = False
+    # How many of the first inputs must be sequences (B, T, ...).
+    needs_steps: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -86,8 +88,7 @@ class Layer(Configured):
         legacy.pop("input_length", None)
         if legacy:
             raise ArgumentError(
-                f"{type(self).__name__}: unknown argument {next(iter(legacy))!r}\n"
-                "hint: arguments are those of Keras"
+                unknown_argument(type(self).__name__, next(iter(legacy)), arguments_of(type(self)))
             )
         if batch_input_shape is None and input_shape is not None:
             batch_input_shape = (None, *as_shape(self.name, input_shape))
@@ -162,6 +163,7 @@ class Layer(Configured):
                     f"{self.name}: inputs must all be symbolic, got {type(tensor).__name__} among "
                     "them\nhint: arrays enter a model through Input and fit or predict"
                 )
+        self._refuse_last_outputs(inputs)
         options.pop("training", None)  # that of the run decides, as in Keras
         known = inspect.signature(self.forward).parameters
         for name, value in options.items():
@@ -183,6 +185,17 @@ class Layer(Configured):
         for index, shape in enumerate([made] if node.single_output else made):
             node.outputs.append(Tensor(tuple(shape), self.dtype, node, index))
         return node.outputs[0] if node.single_output else list(node.outputs)
+
+    def _refuse_last_outputs(self, inputs: list[Tensor]) -> None:
+        """Raise ShapeError where steps are needed, but a recurrent layer passes on its last output."""
+        for tensor in inputs[: self.needs_steps]:
+            before = summarizer(tensor)
+            if before is not None:
+                raise ShapeError(
+                    f"{self.name}: x must be a sequence (B, T, I), got (B, {tensor.shape[-1]}): "
+                    f"{before.name!r} passes on its last output alone\n"
+                    f"hint: give {before.name!r} return_sequences=True"
+                )
 
     def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
         """Run `forward`; with training=True also the activity regularizer."""
@@ -368,7 +381,8 @@ class Layer(Configured):
         if size is None:
             raise ShapeError(
                 f"{self.name}: the last axis of the inputs must be known, got {input_shape}\n"
-                "hint: the other axes may be None"
+                "hint: a Flatten before it needs a fixed T, Input((T, I)); for any T a pooling "
+                "layer does, GlobalAveragePooling1D say"
             )
         return size
 

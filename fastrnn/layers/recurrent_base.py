@@ -11,7 +11,7 @@ from .. import activations, constraints, initializers, regularizers
 from .. import functional as F
 from ..cells import Cell
 from ..errors import ArgumentError, ShapeError
-from .stateful import Stateful
+from .stateful import Stateful, check_states
 
 __all__ = ["RecurrentBase", "shared"]
 
@@ -25,6 +25,7 @@ def shared(scope: Mapping[str, Any], *own: str) -> dict[str, Any]:
 class RecurrentBase(Stateful):
     """What a recurrent layer is made of; `Recurrent` says what it does and takes."""
 
+    needs_steps = 1
     function: ClassVar[str]  # of fastrnn.functional
     cell: Cell
     # What some cells have.
@@ -106,7 +107,11 @@ class RecurrentBase(Stateful):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of y, or with `return_state` a list of those of y and the states."""
-        first = input_shape[0] if isinstance(input_shape, list) else input_shape
+        first, *states = input_shape if isinstance(input_shape, list) else [input_shape]
+        names = ", ".join(self.cell.states)
+        check_states(
+            self.name, self.state_size, states, f"{names}, as return_state=True gives them"
+        )
         rows = first[1] if self.time_major else first[0]
         y = (*(first[:2] if self.return_sequences else (rows,)), self.state_size[0])
         return [y, *((rows, width) for width in self.state_size)] if self.return_state else y
@@ -196,7 +201,10 @@ class RecurrentBase(Stateful):
         axes = f"(T, B, {features})" if self.time_major else f"(B, T, {features})"
         hint = "so many features came when the layer was built"
         if len(shape) == 2:
-            hint = "sequences of single numbers have one feature: x[..., None]"
+            hint = (
+                "sequences of single numbers have one feature: x[..., None]; "
+                "a recurrent layer before this one needs return_sequences=True"
+            )
         elif len(shape) != 3:
             hint = f"x needs 3 dimensions, not {len(shape)}"
         return ShapeError(

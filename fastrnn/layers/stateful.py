@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from .layer import Layer
 
-__all__ = ["Stateful", "States", "as_rows"]
+__all__ = ["Stateful", "States", "as_rows", "check_states"]
 
 States = tuple[np.ndarray, ...]
 
@@ -30,6 +31,21 @@ def as_rows(who: str, rows: Any, count: int) -> np.ndarray:
             "hint: they number the sequences of the batch; a mask has one entry for each"
         )
     return chosen.astype(np.intp)
+
+
+def check_states(who: str, widths: Sequence[int], shapes: Sequence[Any], hint: str) -> None:
+    """Raise ShapeError unless `shapes`, of symbolic initial states, are (B, width) of `widths`.
+
+    None at all is right too: the state is zero then.
+    """
+    given = [tuple(shape)[1:] for shape in shapes]
+    if given and given != [(width,) for width in widths]:
+        wanted = ", ".join(f"(B, {width})" for width in widths)
+        got = ", ".join(f"({', '.join(map(str, ('B', *sizes)))})" for sizes in given)
+        raise ShapeError(
+            f"{who}: initial_state must hold {len(widths)} arrays, {wanted}, got {len(given)}: "
+            f"{got}\nhint: {hint}"
+        )
 
 
 class Stateful(Layer):

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from .layer import Layer
 
-__all__ = ["Node", "Tensor", "is_symbolic"]
+__all__ = ["Node", "Tensor", "is_symbolic", "summarizer"]
 
 Shape = tuple[int | None, ...]
 
@@ -55,6 +55,17 @@ class Node:
         self.single_output = True
         self.options = options
         self.outputs: list[Tensor] = []
+
+
+def summarizer(tensor: Tensor) -> Layer | None:
+    """Return the recurrent layer whose last output `tensor` (B, ...) is made from, if one is."""
+    while len(tensor.shape) == 2:
+        if getattr(tensor.node.layer, "return_sequences", None) is False:
+            return tensor.node.layer
+        if not tensor.node.inputs:
+            break
+        tensor = tensor.node.inputs[0]
+    return None
 
 
 def is_symbolic(x: Any) -> bool:

@@ -31,6 +31,7 @@ class TimeDistributed(Layer):
 
     supports_masking = True
     per_step = True
+    needs_steps = 1
 
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):

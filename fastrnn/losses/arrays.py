@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
+from .hints import class_hint, shape_hint
 
 __all__ = ["as_floats", "class_targets", "combine", "fit", "pair"]
 
@@ -70,7 +71,7 @@ def pair(
     if same_shape and y_true.shape != y_pred.shape:
         raise ShapeError(
             f"{who}: y_true must have the shape of y_pred, {shapes[1]}, got {shapes[0]}\n"
-            "hint: (B, ..., features); only a last axis of size 1 may be missing on one side"
+            f"hint: {shape_hint(*shapes)}"
         )
     return y_true, y_pred
 
@@ -96,14 +97,9 @@ def class_targets(who: str, y_true: Any, shape: tuple[int, ...], axis: int = -1)
     while targets.ndim > len(wanted) and targets.shape[-1] == 1:
         targets = targets[..., 0]
     if targets.shape != wanted:
-        one_hot = given == shape
         raise ShapeError(
             f"{who}: y_true must have shape {wanted} for y_pred of shape {shape}, got {given}\n"
-            + (
-                "hint: one-hot targets go with the categorical losses and metrics, not the sparse ones"
-                if one_hot
-                else "hint: one integer per sample or per step"
-            )
+            f"hint: {class_hint(given, shape, wanted)}"
         )
     return targets
 

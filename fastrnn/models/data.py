@@ -16,7 +16,7 @@ from ..errors import ArgumentError, ShapeError
 from ..layers.sequences import joined
 from ..random import generator
 
-__all__ = ["Arrays", "Batch", "Batches", "Feed", "Ragged", "as_column", "source"]
+__all__ = ["Arrays", "Batch", "Batches", "Feed", "Ragged", "as_column", "is_arrays", "source"]
 
 
 @dataclass(slots=True)
@@ -84,12 +84,22 @@ def as_column(who: str, what: str, value: Any) -> Any:
             f"{who}: {what} must be an array, got {type(value).__name__}: {error}\n"
             "hint: NumPy arrays, lists of arrays and pandas frames are understood"
         ) from error
+    if array.dtype == object and _holds_arrays(array):
+        raise ArgumentError(
+            f"{who}: {what} must hold numbers, got an object array of arrays\n"
+            f"hint: sequences of different length come as a list, list({what}), or as one array "
+            f"from fastrnn.utils.pad_sequences({what})"
+        )
     if array.dtype.kind not in "fiub":
         raise ArgumentError(
             f"{who}: {what} must hold numbers, got {array.dtype}\n"
             "hint: turn words or labels into integers first"
         )
     return array
+
+
+def _holds_arrays(array: np.ndarray) -> bool:
+    return array.ndim == 1 and any(isinstance(one, (np.ndarray, list, tuple)) for one in array[:1])
 
 
 def _is_ragged(rows: Sequence[Any]) -> bool:
@@ -357,9 +367,7 @@ def source(
 ) -> Batches:
     """Return the batches of arrays, or those of a generator or dataset given as `x`."""
     _check(who, steps, shuffle)
-    arrays = isinstance(x, (np.ndarray, list, tuple, Mapping, Ragged)) or hasattr(x, "to_numpy")
-    dataset = hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-    if arrays or hasattr(x, "__array__") or not dataset:
+    if is_arrays(x):
         if x is None:
             raise ArgumentError(f"{who}: x is missing, got None\nhint: pass arrays or a generator")
         return Arrays(who, x, y, weight, counts, batch_size, shuffle=shuffle, key=key, steps=steps)
@@ -369,6 +377,15 @@ def source(
             "hint: it yields (x, y) or (x, y, sample_weight)"
         )
     return Feed(who, x, counts, steps)
+
+
+def is_arrays(x: Any) -> bool:
+    """Tell whether `x` is what arrays are made of rather than a generator or dataset."""
+    if isinstance(x, (np.ndarray, list, tuple, Mapping, Ragged)):
+        return True
+    if hasattr(x, "to_numpy") or hasattr(x, "__array__"):
+        return True
+    return not (hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__")))
 
 
 def _check(who: str, steps: Any, shuffle: Any) -> None:

@@ -17,7 +17,7 @@ from ..errors import ArgumentError, NonFiniteError, StateError
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
-from .data import Arrays, Batch, Batches
+from .data import Arrays, Batch, Batches, is_arrays
 from .guard import Memory, blame_gradient, blame_loss, blame_penalty
 from .objective import Objective, check_names
 from .prediction import Predicting
@@ -398,10 +398,14 @@ class Training(Predicting):
         return self.history
 
     def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> Batches:
-        if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
-            x, y, weight = (*data, None, None)[:3]
-        else:
-            x, y, weight = data, None, None
+        x, y, weight = data, None, None
+        if isinstance(data, (tuple, list)):
+            x, y, weight = (*data, None, None)[:3] if len(data) <= 3 else (data, None, None)
+        if y is None and is_arrays(x) and self._need_compiled("fit")["loss"] is not None:
+            raise ArgumentError(
+                f"fit: validation_data must be (x, y) or (x, y, sample_weight), got "
+                f"{_described(data)}\nhint: the loss compares outputs with y"
+            )
         return self._source("validation_data", x, y, weight, batch_size=batch_size, steps=steps)
 
     def _split(
@@ -554,6 +558,14 @@ def _nothing_left(first: bool) -> bool:
         stacklevel=4,
     )
     return True
+
+
+def _described(data: Any) -> str:
+    """Say what was given where a tuple of arrays should be."""
+    if isinstance(data, (tuple, list)):
+        return f"a {type(data).__name__} of {len(data)}"
+    shape = f" of shape {np.shape(data)}" if hasattr(data, "shape") else ""
+    return f"{type(data).__name__}{shape} alone"
 
 
 def _due(epoch: int, validation_freq: Any) -> bool:

@@ -1,0 +1,242 @@
+"""Classic mistakes: the message leads to what was meant."""
+
+import zipfile
+from functools import partial
+
+import numpy as np
+import pytest
+
+from fastrnn import activations, initializers, losses, metrics, optimizers, regularizers
+from fastrnn.errors import ArgumentError, ShapeError
+from fastrnn.layers import (
+    GRU,
+    LSTM,
+    Attention,
+    Bidirectional,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalMaxPooling1D,
+    Input,
+    SimpleRNN,
+    TimeDistributed,
+)
+from fastrnn.models import Sequential, load_model
+
+B, T, I = 8, 5, 3
+X = np.ones((B, T, I), np.float32)
+
+
+def refused(error, call, *fragments):
+    """Each fragment stands in the message, the hint line among them."""
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    first, _, hint = text.partition("\n")
+    assert "got" in first and hint.startswith("hint: "), text
+    for fragment in fragments:
+        assert fragment in text, f"{fragment!r} is missing in: {text}"
+
+
+def compiled(loss, units=1, activation=None, sequences=False, **options):
+    model = Sequential(
+        [
+            LSTM(4, return_sequences=sequences, input_shape=(T, I)),
+            Dense(units, activation=activation),
+        ]
+    )
+    model.compile("adam", loss, **options)
+    return model
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda: LSTM(4),
+        lambda: SimpleRNN(4),
+        lambda: Bidirectional(GRU(4)),
+        lambda: TimeDistributed(Dense(2)),
+        GlobalMaxPooling1D,
+    ],
+)
+def test_a_layer_of_sequences_after_a_last_output(second):
+    def stacked(*between):
+        return lambda: Sequential([LSTM(4, input_shape=(T, I), name="first"), *between, second()])
+
+    for call in (stacked(), stacked(Dropout(0.1), Dense(7))):
+        refused(ShapeError, call, "must be a sequence", "give 'first' return_sequences=True")
+
+
+def test_attention_over_a_last_output():
+    x = Input((T, I))
+    states = [GRU(4, return_sequences=True)(x), GRU(4, name="last")(x)]
+    refused(ShapeError, lambda: Attention()(states), "give 'last' return_sequences=True")
+
+
+def test_states_are_no_sequences_by_mistake():
+    """What a recurrent layer returns beside its output may begin another."""
+    x = Input((T, I))
+    _, h = GRU(4, return_state=True)(x)
+    assert GRU(4)(x, initial_state=h).shape == (None, 4)
+
+
+INTEGERS = np.arange(B) % 4
+
+
+@pytest.mark.parametrize("y", [INTEGERS, INTEGERS[:, None]])
+def test_integer_classes_with_the_categorical_loss(y):
+    model = compiled("categorical_crossentropy", 4, "softmax")
+    hints = "sparse_categorical_crossentropy", "to_categorical(y, 4)"
+    refused(ShapeError, lambda: model.fit(X, y, verbose=0), "(8, 4)", str(y.shape), *hints)
+    steps = compiled("categorical_crossentropy", 4, "softmax", sequences=True)
+    y = np.repeat(INTEGERS[:, None], T, axis=1)
+    refused(ShapeError, lambda: steps.fit(X, y, verbose=0), "(8, 5, 4)", "(8, 5)", *hints)
+
+
+def test_one_hot_classes_with_the_sparse_loss():
+    model = compiled("sparse_categorical_crossentropy", 4, "softmax")
+    one_hot = np.eye(4)[INTEGERS]
+    refused(
+        ShapeError,
+        lambda: model.fit(X, one_hot, verbose=0),
+        "hint: one-hot targets go with categorical_crossentropy; y.argmax(axis=-1)",
+    )
+    refused(
+        ShapeError,
+        lambda: model.fit(X, np.ones((B, T)), verbose=0),
+        "(8, 5)",
+        "return_sequences=True",
+    )
+
+
+@pytest.mark.parametrize(
+    ("units", "sequences", "y", "hint"),
+    [
+        (1, False, (B, T, 1), "the last recurrent layer needs return_sequences=True"),
+        (1, False, (B, T), "the last layer needs 5 units, not 1; for one output per time step"),
+        (3, False, (B, 2), "hint: for targets 2 wide the last layer needs 2 units, not 3"),
+        (3, False, (B,), "for one number each the last layer needs 1 unit"),
+        (1, True, (B, 1), "leave return_sequences out of the last recurrent layer"),
+        (1, True, (B,), "leave return_sequences out of the last recurrent layer"),
+        (1, True, (B, T - 1, 1), "the output has 5 time steps"),
+    ],
+)
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
+def test_targets_of_another_shape(loss, units, sequences, y, hint):
+    model = compiled(loss, units, sequences=sequences)
+    output = (B, T, units) if sequences else (B, units)
+    call = partial(model.fit, X, np.ones(y), verbose=0)
+    refused(ShapeError, call, str(output), str(y), hint)
+
+
+def test_an_axis_of_one_may_be_missing():
+    compiled("mse").fit(X, np.ones(B), verbose=0)
+    compiled("mse", sequences=True).fit(X, np.ones((B, T)), verbose=0)
+
+
+def test_ragged_object_arrays():
+    rows = np.empty(3, object)
+    rows[:] = [np.ones((n, I)) for n in (3, 2, 5)]
+    model = Sequential([LSTM(4, input_shape=(None, I)), Dense(1)])
+    model.compile("adam", "mse")
+    hints = "object array", "list(x)", "pad_sequences"
+    refused(ArgumentError, lambda: model.fit(rows, np.ones(3), verbose=0), *hints)
+    refused(ArgumentError, lambda: model.predict(rows, verbose=0), *hints)
+    model.fit(list(rows), np.ones(3), verbose=0)
+    words = np.array(["a", "b", "c"], object)
+    refused(ArgumentError, lambda: model.fit(words, np.ones(3)), "words or labels into integers")
+
+
+def test_flatten_of_an_unknown_length():
+    layers = [LSTM(4, return_sequences=True, input_shape=(None, I)), Flatten(), Dense(2)]
+    hints = "fixed T, Input((T, I))", "GlobalAveragePooling1D"
+    refused(ShapeError, lambda: Sequential(layers), *hints)
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: LSTM(4, return_sequence=True), "return_sequences"),
+        (lambda: Dense(4, activaton="relu"), "activation"),
+        (lambda: Bidirectional(GRU(4), merge_mod="sum"), "merge_mode"),
+        (lambda: TimeDistributed(Dense(4), nam="steps"), "name"),
+        (lambda: optimizers.Adam(learn_rate=0.1), "learning_rate"),
+    ],
+)
+def test_misspelt_keywords(call, meant):
+    with pytest.raises(ArgumentError, match=f"unknown argument .*; did you mean '{meant}'"):
+        call()
+
+
+@pytest.mark.parametrize("data", [X, [X], (X,), {"x": X}])
+def test_validation_data_without_targets(data):
+    model = compiled("mse")
+    call = partial(model.fit, X, np.ones(B), validation_data=data, verbose=0)
+    refused(ArgumentError, call, "validation_data must be (x, y)")
+    assert model.history is None  # no epoch was spent before
+
+
+def test_files_of_keras(tmp_path):
+    archive, hdf = tmp_path / "model.keras", tmp_path / "model.weights.h5"
+    with zipfile.ZipFile(archive, "w") as file:
+        for name in ("metadata.json", "config.json", "model.weights.h5"):
+            file.writestr(name, "{}")
+    hdf.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    for path in (archive, hdf):
+        for call in (load_model, compiled("mse").load_weights):
+            refused(
+                ArgumentError,
+                partial(call, path),
+                str(path),
+                "Keras's own",
+                "set_weights",
+                "get_weights",
+            )
+
+
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [(LSTM(4), 2), (GRU(4), 1), (SimpleRNN(4), 1), (Bidirectional(LSTM(4)), 4)],
+    ids=["lstm", "gru", "rnn", "both"],
+)
+def test_a_wrong_number_of_initial_states(layer, wanted):
+    x, state = Input((T, I)), Input((4,))
+    assert layer(x, initial_state=[state] * wanted).shape[0] is None
+    for states in ([state] * (wanted + 1), [state] * (wanted - 1), [Input((3,))] * wanted):
+        if states:
+            message = f"initial_state must hold {wanted} arrays"
+            refused(ShapeError, partial(layer, x, initial_state=states), message)
+            refused(ShapeError, partial(layer, [x, *states]), message)
+
+
+@pytest.mark.parametrize(
+    ("get", "name", "meant"),
+    [
+        (losses.get, "mean_square_error", "mean_squared_error"),
+        (metrics.get, "acuracy", "accuracy"),
+        (optimizers.get, "addam", "adam"),
+        (activations.get, "rellu", "relu"),
+        (initializers.get, "glorot_unifrm", "glorot_uniform"),
+        (regularizers.get, "L22", "l2"),
+    ],
+)
+def test_misspelt_names(get, name, meant):
+    with pytest.raises(ArgumentError) as caught:
+        get(name)
+    first, hint = str(caught.value).split("\n")
+    assert f"got {name!r}; did you mean {meant!r}" in first
+    assert hint.startswith("hint: one of ") and meant in hint
+
+
+def test_names_come_in_one_spelling():
+    with pytest.raises(ArgumentError) as caught:
+        losses.get("mze")
+    assert "mse" in str(caught.value) and "MSE" not in str(caught.value)
+
+
+@pytest.mark.parametrize("save", ["save", "save_weights"])
+def test_a_missing_folder(tmp_path, save):
+    path = tmp_path / "missing" / "model.keras"
+    with pytest.raises(FileNotFoundError) as caught:
+        getattr(compiled("mse"), save)(path)
+    assert caught.value.filename == str(path) and ".tmp" not in str(caught.value)
