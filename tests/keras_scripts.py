@@ -380,6 +380,17 @@ def regularizers_and_constraints(k):
 
 
 @script
+def penalties_of_inner_layers(k):
+    """Activities within a nested model and within Bidirectional count in training and in testing."""
+    L = k.layers
+    inner = k.Sequential(
+        [L.Input((T, I)), L.LSTM(4, return_sequences=True, activity_regularizer="l2")]
+    )
+    both = L.Bidirectional(L.GRU(3, activity_regularizer="l1"))
+    return regression(k, inner, both, L.Dense(1), validation_split=0.25)
+
+
+@script
 def masked_loss(k):
     L = k.layers
     return regression(

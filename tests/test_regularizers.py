@@ -185,6 +185,30 @@ def test_fit_and_evaluate_add_the_same(name):
     assert penalized.train_on_batch(tokens, y) == pytest.approx(expected, rel=1e-5)
 
 
+def test_inner_layers_are_penalized_when_tested():
+    """Those of nested models and of Bidirectional too, as in training; and nowhere else."""
+    x, y = np.linspace(-1, 1, 30).reshape(2, 5, 3), np.zeros((2, 1))
+
+    def model(regularizer):
+        inner = [
+            layers.Input((5, 3)),
+            layers.LSTM(3, return_sequences=True, activity_regularizer=regularizer, seed=0),
+        ]
+        nested = models.Sequential([models.Sequential(inner)])
+        both = layers.Bidirectional(layers.GRU(2, activity_regularizer=regularizer), seed=1)
+        made = models.Sequential([layers.Input((5, 3)), nested, both, layers.Dense(1, seed=2)])
+        made.compile("sgd", "mse")
+        return made
+
+    penalized, free = model(regularizers.L2(0.1)), model(None)
+    free.set_weights(penalized.get_weights())
+    expected = penalized.evaluate(x, y, verbose=0)
+    assert expected > 1.05 * free.evaluate(x, y, verbose=0)
+    assert penalized.test_on_batch(x, y) == expected
+    np.testing.assert_array_equal(penalized.predict(x, verbose=0), free.predict(x, verbose=0))
+    assert penalized.train_on_batch(x, y) == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_frozen_layer_keeps_no_gradients():
     """Nobody runs it backward: what its activities would add there is forgotten."""
     layer = layers.LSTM(16, return_sequences=True, activity_regularizer="l2", trainable=False)

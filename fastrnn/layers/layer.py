@@ -15,6 +15,7 @@ from ..config import Configured, arguments_of, floatx, unknown_argument
 from ..errors import ArgumentError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
+from .activity import collector
 from .parameter import Parameter
 from .symbolic import Node, Shape, Tensor, is_symbolic, summarizer
 
@@ -198,10 +199,14 @@ class Layer(Configured):
                 )
 
     def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
-        """Run `forward`; with training=True also the activity regularizer."""
+        """Run `forward`, and in training or testing the activity regularizer."""
         y = self.forward(x, mask=mask, training=training, **options)
-        if training and self.activity_regularizer is not None:
-            self._observe(y, self._activity_mask(x, mask))
+        if self.activity_regularizer is not None:
+            penalties = None if training else collector.get()
+            if training:
+                self._observe(y, self._activity_mask(x, mask))
+            elif penalties is not None:
+                penalties.append(self._activity_loss(y, self._activity_mask(x, mask)))
         return y
 
     def run_backward(self, dy: Any, **options: Any) -> Any:
@@ -214,10 +219,8 @@ class Layer(Configured):
         """Run the layer; return its output and the mask of that."""
         return self.run(x, mask=mask, training=training, **options), self.compute_mask(x, mask)
 
-    def activity_loss(self, y: Any, masks: Any) -> float:
+    def _activity_loss(self, y: Any, masks: Any) -> float:
         """Return the penalty of the activity regularizer on outputs with these masks, per row."""
-        if not getattr(self.activity_regularizer, "takes_mask", False):
-            masks = None
         return sum(
             float(self.activity_regularizer.penalty(output, *cover)) / max(1, len(output))
             for output, cover in _covered(y, masks)

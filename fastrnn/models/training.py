@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from .. import optimizers
 from ..callbacks import CallbackList, History, TerminateOnNaN
 from ..errors import ArgumentError, NonFiniteError, StateError
+from ..layers.activity import collected
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
@@ -184,10 +185,8 @@ class Training(Predicting):
         targets = targets_of(who, batch.y, self.output_names, objective.needed)
         weights = weights_of(who, batch.weight, class_weight, targets, self.output_names)
         values, covers = self._graph.run(arrays, masks, training=training, fused=objective.fused)
-        penalty = 0.0 if training else self._activity_loss(values, covers)
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
         loss, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
-        loss += penalty
         rows = len(arrays[0]) if arrays else 0
         return values, outputs, loss, gradients, targets, weights, covers, rows
 
@@ -245,19 +244,12 @@ class Training(Predicting):
             layer.activity_penalty = 0.0
         return total
 
-    def _activity_loss(self, values: Sequence[Any], covers: Sequence[Any]) -> float:
-        """Return the penalties on outputs without training; with it the layers keep them."""
-        total = 0.0
-        for call in self._graph.calls:
-            if call.layer.activity_regularizer is not None:
-                outputs = [values[slot] for slot in call.writes]
-                total += call.layer.activity_loss(outputs, [covers[slot] for slot in call.writes])
-        return total
-
     def _test(self, batch: Batch) -> None:
-        _, outputs, loss, _, targets, weights, covers, rows = self._compute(
-            "evaluate", batch, False
-        )
+        with collected() as penalties:
+            _, outputs, loss, _, targets, weights, covers, rows = self._compute(
+                "evaluate", batch, False
+            )
+        loss += sum(penalties)
         objective = self._ready("evaluate")
         for parameter in self.trainable_weights:  # type: ignore[attr-defined]
             if parameter.regularizer is not None:
