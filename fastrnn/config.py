@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -19,6 +21,7 @@ __all__ = [
     "Configured",
     "Registry",
     "arguments_of",
+    "custom",
     "floatx",
     "nearest",
     "plain",
@@ -53,6 +56,30 @@ def set_floatx(value: str) -> None:
     _floatx = value
 
 
+# What the configuration that is being read may name beside what the registries know.
+_custom: ContextVar[Mapping[str, Any] | None] = ContextVar("custom", default=None)
+
+
+@contextmanager
+def custom(objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let every registry know `objects`, name -> class, inside.
+
+    Example:
+        >>> from fastrnn import regularizers
+        >>> from fastrnn.config import custom
+        >>> class Flat(regularizers.Regularizer):
+        ...     pass
+        >>> with custom({"Flat": Flat}):
+        ...     type(regularizers.get({"class_name": "Flat"})) is Flat
+        True
+    """
+    token = _custom.set({**(_custom.get() or {}), **(objects or {})})
+    try:
+        yield
+    finally:
+        _custom.reset(token)
+
+
 Made = TypeVar("Made", bound="Configured")
 
 
@@ -74,6 +101,10 @@ class Configured:
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this object again."""
         return {name: plain(getattr(self, name)) for name in arguments_of(type(self))}
+
+    def described(self) -> dict[str, Any]:
+        """Return the class name and configuration, which a registry's `get` makes an equal of."""
+        return {**_identity(type(self)), "config": self.get_config()}
 
     @classmethod
     def from_config(cls: type[Made], config: Mapping[str, Any]) -> Made:
@@ -99,7 +130,7 @@ def arguments_of(cls: type) -> list[str]:
 def plain(value: Any) -> Any:
     """Return `value` in terms that JSON can express; Configured objects with their class name."""
     if isinstance(value, Configured):
-        return {**_identity(type(value)), "config": value.get_config()}
+        return value.described()
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -206,6 +237,9 @@ class Registry:
     def find(self, name: Any, version: str | None = None) -> Callable[..., Any]:
         """Return the class of that name; `version` is that of the plugin which a file asks for."""
         if isinstance(name, str):
+            known = _custom.get() or {}
+            if name in known:
+                return known[name]
             if name in self.classes and version is None:
                 return self.classes[name]
             found = None if self.plugins is None else self.plugins.find(name)
@@ -246,4 +280,5 @@ class Registry:
             f"{self.kind} must be a known name, got {name!r}{nearest(name, [*known, *brought])}\n"
             f"hint: one of {', '.join(known)}{more}"
             + ("; `fastrnn plugins` lists plugins" if self.plugins else "")
+            + ("" if _custom.get() is None else "; custom_objects={name: class} adds your own")
         )

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from fastrnn import layers, losses, metrics, optimizers, regularizers
+from fastrnn import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from fastrnn.errors import ArgumentError, ShapeError
 from fastrnn.models import Model, Sequential, load_model
+from fastrnn.models.structure import walk
 from fastrnn.saving import load_arrays, save_arrays
 
 B, T, I = 8, 5, 3
@@ -131,6 +132,108 @@ def test_custom_layers_must_be_named_by_the_user(tmp_path):
     again = load_model(tmp_path / "m", custom_objects={"Doubled": Doubled})
     x = data(B, T, I)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+class Tied(regularizers.Regularizer):
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def penalty(self, param):
+        return self.factor * float(np.square(param).sum())
+
+    def add_gradient(self, param, grad):
+        grad += 2 * self.factor * param
+
+
+class Halved(constraints.Constraint):
+    def __init__(self, times=1):
+        self.times = times
+
+    def __call__(self, w):
+        return w / 2**self.times
+
+
+class Sevens(initializers.Initializer):
+    def draw(self, shape, generator):
+        return np.full(shape, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("argument", "made"),
+    [
+        ("kernel_regularizer", Tied(3.0)),
+        ("activity_regularizer", Tied(4.0)),
+        ("kernel_constraint", Halved(2)),
+        ("recurrent_initializer", Sevens()),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda layer: layer, layers.Bidirectional])
+def test_custom_parts_of_layers_must_be_named_by_the_user(tmp_path, argument, made, wrap):
+    model = Sequential([layers.Input((T, I)), wrap(layers.LSTM(4, **{argument: made}))])
+    model.save(tmp_path / "m")
+    name = type(made).__name__
+    with pytest.raises(ArgumentError, match=rf"got '{name}'(.|\n)*custom_objects"):
+        load_model(tmp_path / "m")
+    again = load_model(tmp_path / "m", custom_objects={name: type(made)})
+    assert again.get_config() == model.get_config()
+    once_more = Sequential.from_config(model.get_config(), {name: type(made)})
+    assert once_more.get_config() == model.get_config()
+
+
+@pytest.mark.parametrize("argument", ["kernel_initializer", "kernel_constraint"])
+def test_a_function_on_a_layer_cannot_be_saved(tmp_path, argument):
+    def ones(shape, dtype=None):
+        return np.ones(shape)
+
+    model = Sequential([layers.Dense(2, input_shape=(3,), name="dense", **{argument: ones})])
+    with pytest.raises(ArgumentError, match=rf"dense: {argument} must be .* got <function"):
+        model.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def shared_across_models(build=layers.LSTM):
+    """A model with one layer within a nested model, within another, and outside of both."""
+    layer = build(I, return_sequences=True, seed=1)
+    inner = Sequential([layers.Input((T, I)), layer, layers.Dense(I, seed=2)])
+    x = layers.Input((T, I))
+    other = Model(x, layers.TimeDistributed(inner.layers[1])(layer(x)))
+    x = layers.Input((T, I))
+    y = layers.Add()([inner(x), layer(x), other(inner(x))])
+    return Model(x, layers.Dense(1, seed=3)(y))
+
+
+@pytest.mark.parametrize("build", [layers.LSTM, layers.GRU])
+def test_a_layer_used_within_a_nested_model_and_outside(tmp_path, build):
+    model = shared_across_models(build)
+    model.compile("adam", "mse")
+    x, y = data(B, T, I), data(B, T, 1, seed=1)
+    model.fit(x, y, verbose=0, shuffle=False)
+    model.save(tmp_path / "m")
+    arrays, _ = load_arrays(tmp_path / "m", "model")
+    kernels = [n for n in arrays if n.endswith("kernel") and not n.startswith("/training")]
+    assert len(kernels) == 4  # two of the shared recurrent layer, one of each Dense: once each
+    again = load_model(tmp_path / "m")
+    assert again.count_params() == model.count_params()
+    assert len(list(walk(again))) == len(list(walk(model)))
+    copy = Model.from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    for one in (again, copy):
+        np.testing.assert_array_equal(one.predict(x, verbose=0), model.predict(x, verbose=0))
+    for one in (model, again):
+        one.fit(x, y, verbose=0, epochs=2, shuffle=False)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_a_shared_stateful_layer_keeps_one_state(tmp_path):
+    layer = layers.GRU(I, return_sequences=True, stateful=True, seed=1)
+    inner = Sequential([layers.Input(batch_shape=(B, T, I)), layer])
+    x = layers.Input(batch_shape=(B, T, I))
+    model = Model(x, layers.Add()([inner(x), layer(x)]))
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    x = data(B, T, I)
+    for _ in range(3):
+        np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
 def test_what_cannot_be_saved_says_so(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import nearest
+from ..config import Configured, custom, nearest
 from ..errors import ArgumentError, ShapeError
 from .layer import Layer
 from .recurrent import Recurrent
@@ -90,7 +90,9 @@ class Bidirectional(Layer):
             # The same seed would make both directions the same layer.
             seed = config["seed"]
             config["seed"] = [*(seed if isinstance(seed, list) else [seed]), 1]
-        return type(layer).from_config(config)
+        own = {type(v).__name__: type(v) for v in vars(layer).values() if isinstance(v, Configured)}
+        with custom(own):
+            return type(layer).from_config(config)
 
     def _check_pair(self) -> None:
         """Refuse two layers that cannot be the two directions of one."""

@@ -17,6 +17,7 @@ from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
 from .activity import collector
 from .parameter import Parameter
+from .sharing import number_of
 from .symbolic import Node, Shape, Tensor, is_symbolic, summarizer
 
 __all__ = ["Layer", "as_shape", "reset_names"]
@@ -335,6 +336,11 @@ class Layer(Configured):
         config = super().get_config()
         del config["input_shape"]  # batch_input_shape says it as well
         return {k: v for k, v in config.items() if v is not None or k not in _OPTIONAL}
+
+    def described(self) -> dict[str, Any]:
+        """Return the class name and configuration, and a number if several layers hold this one."""
+        number = number_of(self)
+        return super().described() | ({} if number is None else {"shared": number})
 
     @property
     def output(self) -> Any:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ..config import Registry
+from ..config import Registry, custom
 from ..errors import ArgumentError
 from .layer import Layer
+from .sharing import reading
 
 __all__ = ["deserialize", "get_layer_class", "register"]
 
@@ -73,11 +74,13 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
             f"layer: a configuration must have class_name and config, got {config!r}\n"
             "hint: what get_config returned stands under config"
         )
-    name = config["class_name"]
-    cls = (
-        custom_objects[name] if custom_objects and name in custom_objects else get_layer_class(name)
-    )
-    arguments = config.get("config", {})
-    if "custom_objects" in inspect.signature(cls.from_config).parameters:
-        return cls.from_config(arguments, custom_objects)
-    return cls.from_config(arguments)
+    with custom(custom_objects), reading() as found:
+        number = config.get("shared")
+        if number is not None and number in found:
+            return found[number]
+        cls = get_layer_class(config["class_name"])
+        takes = "custom_objects" in inspect.signature(cls.from_config).parameters
+        layer = cls.from_config(config.get("config", {}), *((custom_objects,) if takes else ()))
+        if number is not None:
+            found[number] = layer
+        return layer

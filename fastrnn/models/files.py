@@ -48,9 +48,7 @@ def graph_config(model: Any) -> dict[str, Any]:
     return {
         "name": model.name,
         "trainable": model.trainable,
-        "layers": [
-            {"class_name": type(one).__name__, "config": one.get_config()} for one in graph.layers
-        ],
+        "layers": [one.described() for one in graph.layers],
         "inputs": [[numbers[id(t.node.layer)], graph.slots[id(t)]] for t in graph.inputs],
         "calls": [
             {
@@ -132,26 +130,32 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
     """Write configuration, weights, what the model was compiled with and the training's state."""
-    _refuse_split(model)
+    config = model.get_config()
+    _refuse_functions(model.name, config)
     training, state = _training(model)
     header = {
-        "model": {"class_name": _class_name(model), "config": model.get_config()},
+        "model": {"class_name": _class_name(model), "config": config},
         "training": training,
     }
     _write(model, filepath, overwrite, header, state)
 
 
-def _refuse_split(model: Any) -> None:
-    """Refuse a model that a configuration would tear apart: a layer shared across its parts."""
-    homes: dict[int, Any] = {}
-    for layer in model.layers:
-        for inner in structure.walk(layer):
-            if homes.setdefault(id(inner), layer) is not layer:
-                raise ArgumentError(
-                    f"{model.name}: cannot be saved whole: {inner.name!r} is used both in "
-                    f"{homes[id(inner)].name!r} and in {layer.name!r}\n"
-                    "hint: save_weights works, for a model made by the same code"
-                )
+def _refuse_functions(where: str, config: Any) -> None:
+    """Raise ArgumentError for the first part of a configuration that a file cannot hold."""
+    if isinstance(config, Mapping):
+        name = config.get("name")
+        for key, value in config.items():
+            inside = f"{name}: {key}" if isinstance(name, str) else where
+            _refuse_functions(inside, value)
+    elif isinstance(config, list):
+        for value in config:
+            _refuse_functions(where, value)
+    elif not isinstance(config, (str, int, float, type(None))):
+        raise ArgumentError(
+            f"{where} must be something that a file can hold, got {config!r}\n"
+            "hint: derive a class from Initializer, Constraint or Regularizer, and pass it to "
+            "load_model in custom_objects; save_weights works as it is"
+        )
 
 
 def _class_name(model: Any) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..config import nearest
+from ..config import custom, nearest
 from ..errors import ArgumentError, ShapeError, StateError
 from ..layers import Layer, Tensor
+from ..layers.sharing import reading, writing
 from . import files, structure
 from .graph import Graph
 from .streaming import Stream
@@ -245,14 +246,16 @@ class Model(Training, Layer):
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` makes an equal model of, without the weights."""
         self._need_graph()
-        return files.graph_config(self)
+        with writing(self):
+            return files.graph_config(self)
 
     @classmethod
     def from_config(
         cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Any:
         """Return a new model from what `get_config` returned."""
-        return files.graph_from_config(cls, config, custom_objects)
+        with custom(custom_objects), reading():
+            return files.graph_from_config(cls, config, custom_objects)
 
     def save(self, filepath: Any, overwrite: bool = True) -> None:
         """Write the model, its weights and the state of its training to a file, atomically.

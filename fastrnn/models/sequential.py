@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..config import custom
 from ..errors import ArgumentError
 from ..layers import InputLayer, Layer, Tensor
 from ..layers.registry import deserialize
+from ..layers.sharing import reading, writing
 from .model import Model
 from .summary import print_summary
 
@@ -160,13 +162,12 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """Return the configurations of the layers, and the shape of the input if it is known."""
+        with writing(self):
+            layers = [one.described() for one in self._stack]
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "layers": [
-                {"class_name": type(one).__name__, "config": one.get_config()}
-                for one in self._stack
-            ],
+            "layers": layers,
             "build_input_shape": None if self._entry is None else list(self._entry.shape),
         }
 
@@ -179,7 +180,8 @@ class Sequential(Model):
         shape = config.get("build_input_shape")
         if shape is not None:
             model.add(InputLayer(batch_shape=shape))
-        for layer in config["layers"]:
-            model.add(deserialize(layer, custom_objects))
+        with custom(custom_objects), reading():
+            for layer in config["layers"]:
+                model.add(deserialize(layer, custom_objects))
         model._trainable = bool(config.get("trainable", True))
         return model
