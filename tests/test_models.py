@@ -265,6 +265,36 @@ def test_truncated_bptt_is_what_it_says():
     np.testing.assert_array_equal(cut.predict(x, verbose=0), cut.predict(x, verbose=0))
 
 
+def test_truncated_bptt_reaches_into_nested_models():
+    x, y = data(B, 7, I), data(B, 7, 2, seed=1)
+
+    def make(wrap):
+        stack = [
+            layers.LSTM(4, return_sequences=True, seed=1),
+            layers.GRU(3, return_sequences=True, seed=2),
+            layers.Dense(2, seed=3),
+        ]
+        inner = [Sequential([layers.Input((None, I)), *stack[:2]]), stack[2]] if wrap else stack
+        model = Sequential([layers.Input((None, I)), *inner])
+        model.compile(optimizers.SGD(0.1), "mse")
+        return model
+
+    plain, nested = make(False), make(True)
+    for model in (plain, nested):
+        model.fit(x, y, batch_size=B, epochs=2, tbptt_steps=3, shuffle=False, verbose=0)
+    same(weights(plain), weights(nested))
+
+
+def test_truncated_bptt_refuses_a_layer_in_two_places():
+    layer = layers.GRU(I, return_sequences=True, name="twice")
+    model = Sequential([layers.Input((None, I)), Sequential([layers.Input((None, I)), layer])])
+    x = model.inputs[0]
+    model = Model(x, layers.Add()([model(x), layer(x)]))
+    model.compile("sgd", "mse")
+    with pytest.raises(ArgumentError, match="one place, got 'twice' called 2 times"):
+        model.fit(data(B, T, I), data(B, T, I), tbptt_steps=2, verbose=0)
+
+
 def test_truncated_bptt_carries_in_training_alone():
     """What predicts or evaluates between two stretches neither sees nor changes the states."""
     x, y = data(B, 7, I), data(B, 7, 1)

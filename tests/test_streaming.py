@@ -20,7 +20,28 @@ def sequences(*stack):
     return Sequential([layers.Input((None, I)), *stack])
 
 
+def nested():
+    """Models within models, one of them used twice: each use has a state of its own."""
+    inner = sequences(layers.Masking(), layers.LSTM(I, return_sequences=True), layers.Dense(I))
+    deep = sequences(inner, layers.GRU(I, return_sequences=True))
+    x = layers.Input((None, I))
+    return Model(x, layers.Add()([deep(x), inner(deep(x)), x]))
+
+
+def nested_graph():
+    """A nested model of two inputs and two outputs, one of them its input."""
+    a, b = layers.Input((None, I)), layers.Input((None, 2))
+    both = layers.Concatenate()([layers.SimpleRNN(3, return_sequences=True)(a), b])
+    inner = Model([a, b], [both, a])
+    x = layers.Input((None, I))
+    y, same = inner([x, layers.Dense(2)(x)])
+    return Model(x, layers.Concatenate()([layers.GRU(2, return_sequences=True)(y), same]))
+
+
 MODELS = {
+    "nested": nested,
+    "nested graph": nested_graph,
+    "nested last": lambda: sequences(sequences(layers.LSTM(5, return_sequences=True))),
     "lstm": lambda: sequences(layers.LSTM(5, return_sequences=True), layers.Dense(2)),
     "stack": lambda: sequences(
         layers.GRU(5, return_sequences=True),
@@ -65,6 +86,27 @@ def test_last_output_only():
     for t in range(T):
         expected = model.predict(x[:, : t + 1], verbose=0)
         np.testing.assert_array_equal(stream.step(x[:, t]), expected)
+
+
+def test_nested_models_keep_and_give_back_their_states():
+    model, x = nested(), data(B, T, I)
+    stream = model.stream(B)
+    for t in range(3):
+        stream.step(x[:, t])
+    assert [len(state) for state in stream.state] == [2, 1, 2, 1, 2]
+    other = model.stream(B)
+    other.state = stream.state
+    again = pickle.loads(pickle.dumps(stream))
+    for t in range(3, T):
+        expected = stream.step(x[:, t])
+        np.testing.assert_array_equal(other.step(x[:, t]), expected)
+        np.testing.assert_array_equal(again.step(x[:, t]), expected)
+
+
+def test_a_nested_model_that_looks_ahead_is_refused():
+    inner = sequences(layers.Bidirectional(layers.GRU(2, return_sequences=True), name="both"))
+    with pytest.raises(ArgumentError, match=r"'both' .* needs the whole sequence"):
+        sequences(inner, layers.Dense(1)).stream()
 
 
 def test_symbols_states_and_several_inputs():

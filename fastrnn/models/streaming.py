@@ -12,12 +12,13 @@ from ..layers import Embedding
 from ..layers.recurrent import Recurrent
 from ..layers.stateful import as_rows
 from . import structure
+from .flat import Flat
 from .graph import Graph
 
 __all__ = ["Stream", "live_slots"]
 
 
-def live_slots(graph: Graph, name: str, who: str) -> list[bool]:
+def live_slots(graph: Flat, name: str, who: str) -> list[bool]:
     """Return which slots of the graph of the model `name` have the time axis that runs.
 
     Raises ArgumentError for a layer that would have to look at steps that have not come yet.
@@ -87,9 +88,10 @@ class Stream:
             (model._output_form, model.output_names),
         )
 
-    def _follow(self, graph: Graph, inputs: Any, outputs: Any) -> None:
+    def _follow(self, whole: Graph, inputs: Any, outputs: Any) -> None:
         """Begin with a graph, whose `inputs` and `outputs` are (form, names)."""
-        self._graph, self._inputs, self._outputs = graph, inputs, outputs
+        self._whole, self._inputs, self._outputs = whole, inputs, outputs
+        self._graph = graph = Flat(whole)
         self._live = live_slots(graph, self.model.name, "stream")
         self._calls = [
             call
@@ -237,7 +239,7 @@ class Stream:
         return {
             "model": self.model,
             "batch_size": self.batch_size,
-            "graph": (self._graph, self._inputs, self._outputs),
+            "graph": (self._whole, self._inputs, self._outputs),
             "states": self._states,
             "begun": self._begun,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..errors import ArgumentError
 from ..layers.recurrent import Recurrent
 from . import structure
 from .data import Batch, Batches, Ragged
+from .flat import Flat
 from .streaming import live_slots
 
 __all__ = ["Chunks"]
@@ -52,7 +54,7 @@ class Chunks(Batches):
     def _carrying(self, batch: Batch) -> list[Recurrent]:
         """Return the layers whose states are carried, set to do so."""
         self._model._inputs(batch.x)  # builds a model that waits for its first data
-        graph = self._model._graph
+        graph = Flat(self._model._graph)
         live = live_slots(graph, self._model.name, "tbptt_steps")
         for name, slot in zip(self._model.output_names, graph._output_slots, strict=True):
             if not live[slot]:
@@ -66,6 +68,12 @@ class Chunks(Batches):
             if isinstance(call.layer, Recurrent) and live[call.reads[0]]
         ]
         kept = [layer for layer in layers if not layer.stateful]
+        for layer, times in Counter(kept).items():
+            if times > 1:
+                raise ArgumentError(
+                    f"fit: tbptt_steps needs every recurrent layer in one place, got {layer.name!r} "
+                    f"called {times} times\nhint: it carries one state from stretch to stretch"
+                )
         for layer in kept:
             layer.carry = True
         return kept
