@@ -151,6 +151,24 @@ def _leaves(form: Any, several: bool) -> list[Any]:
     return [] if form is None else [form]
 
 
+def _check_lengths(who: str, forms: Sequence[Any], several: Sequence[bool]) -> None:
+    """Raise ShapeError where ragged y or weights have rows of other lengths than every ragged x."""
+    x, y, weight = (_leaves(form, s) for form, s in zip(forms, several, strict=True))
+    wanted = [leaf.lengths for leaf in x if isinstance(leaf, Ragged)]
+    for what, leaves in (("y", y), ("sample_weight", weight)) if wanted else ():
+        for leaf in leaves:
+            if not isinstance(leaf, Ragged) or len(leaf) != len(wanted[0]):
+                continue
+            if any(np.array_equal(leaf.lengths, lengths) for lengths in wanted):
+                continue
+            row = int((leaf.lengths != wanted[0]).argmax())
+            raise ShapeError(
+                f"{who}: each row of {what} must have as many time steps as that of x, got "
+                f"{leaf.lengths[row]} for {wanted[0][row]} in row {row}\n"
+                f"hint: {what} has one entry per time step, or per sequence: then it is an array"
+            )
+
+
 def _count(column: Any) -> int:
     return len(column) if isinstance(column, Ragged) or np.ndim(column) else -1
 
@@ -204,6 +222,7 @@ class Arrays(Batches):
                 f"{who}: x, y and sample_weight must have the same number of samples, got "
                 f"{', '.join(str(n) for n in sizes)}\nhint: the first axis counts samples"
             )
+        _check_lengths(who, self._forms, self._several)
         self.samples = sizes[0]
         self.batch_size = 32 if batch_size is None else batch_size
         if (
@@ -338,7 +357,9 @@ class Feed(Batches):
                 "hint: a generator yields tuples of arrays"
             )
         forms = (*item, None, None)[:3]
-        return Batch(*map(self._form, ("x", "y", "sample_weight"), forms, self._several))
+        columns = list(map(self._form, ("x", "y", "sample_weight"), forms, self._several))
+        _check_lengths(self._who, columns, self._several)
+        return Batch(*columns)
 
     def _lists_inputs(self, item: list[Any]) -> bool:
         return self._several[0] and not isinstance(item[0], (list, tuple, Mapping))

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from .data import Ragged, as_column
 
-__all__ = ["targets_of", "weights_of"]
+__all__ = ["check_covered", "targets_of", "weights_of"]
 
 
 def targets_of(who: str, y: Any, names: Sequence[str], needed: Sequence[bool]) -> list[Any]:
@@ -47,6 +47,23 @@ def targets_of(who: str, y: Any, names: Sequence[str], needed: Sequence[bool]) -
             "hint: one per output, in order, or a dict with these names"
         )
     return [_dense(one) for one in given]
+
+
+def check_covered(
+    who: str, y: Any, outputs: Sequence[Any], covers: Sequence[Any], names: Sequence[str]
+) -> None:
+    """Raise ShapeError where rows of y end early, but the output there has no mask that says so."""
+    if isinstance(y, Mapping):
+        y = [y.get(name) for name in names]
+    leaves = y if isinstance(y, (list, tuple)) and len(y) == len(names) > 1 else [y]
+    for leaf, output, cover, name in zip(leaves, outputs, covers, names, strict=False):
+        if isinstance(leaf, Ragged) and np.ndim(output) > 2 and cover is None:
+            row = int(leaf.lengths.argmin())
+            raise ShapeError(
+                f"{who}: y must have a target for each of the {output.shape[1]} time steps of "
+                f"{name!r}, got {leaf.lengths[row]} in row {row} of the batch\nhint: pass x as a list "
+                "of arrays of the same lengths, or put Masking into the model"
+            )
 
 
 def weights_of(

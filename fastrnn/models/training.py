@@ -22,7 +22,7 @@ from .data import Arrays, Batch, Batches, is_arrays
 from .guard import Memory, blame_gradient, blame_loss, blame_penalty
 from .objective import Objective, check_names
 from .prediction import Predicting
-from .targets import targets_of, weights_of
+from .targets import check_covered, targets_of, weights_of
 from .truncated import Chunks
 
 __all__ = ["Training"]
@@ -186,6 +186,8 @@ class Training(Predicting):
         weights = weights_of(who, batch.weight, class_weight, targets, self.output_names)
         values, covers = self._graph.run(arrays, masks, training=training, fused=objective.fused)
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
+        if type(batch.y) is not np.ndarray:
+            check_covered(who, batch.y, outputs, covers, self.output_names)
         loss, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
         rows = len(arrays[0]) if arrays else 0
         return values, outputs, loss, gradients, targets, weights, covers, rows
