@@ -18,10 +18,11 @@ from fastrnn.layers import (
     Flatten,
     GlobalMaxPooling1D,
     Input,
+    Layer,
     SimpleRNN,
     TimeDistributed,
 )
-from fastrnn.models import Sequential, load_model
+from fastrnn.models import Model, Sequential, load_model
 
 B, T, I = 8, 5, 3
 X = np.ones((B, T, I), np.float32)
@@ -240,3 +241,86 @@ def test_a_missing_folder(tmp_path, save):
     with pytest.raises(FileNotFoundError) as caught:
         getattr(compiled("mse"), save)(path)
     assert caught.value.filename == str(path) and ".tmp" not in str(caught.value)
+
+
+def rows(*lengths, width=I):
+    return [np.ones((n, width), np.float32) for n in lengths]
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "got"),
+    [
+        (rows(2, 3, 4), rows(2, 4, 4, width=1), "got 4 for 3 in row 1"),
+        (rows(2, 3, 4), rows(3, 2, 4, width=1), "got 3 for 2 in row 0"),
+        (rows(4, 4, 4), rows(4, 4, 2, width=1), "got 2 in row 2 of the batch"),
+    ],
+)
+def test_ragged_targets_of_other_lengths(x, y, got):
+    model = Sequential([LSTM(4, return_sequences=True, input_shape=(None, I)), Dense(1)])
+    model.compile("sgd", "mse")
+    options = {"verbose": 0, "shuffle": False}
+    refused(ShapeError, partial(model.fit, x, y, **options), got)
+    refused(ShapeError, partial(model.train_on_batch, x, y), got)
+    refused(ShapeError, partial(model.fit, iter([(x, y)]), **options), got)
+    refused(ShapeError, partial(model.fit, x, x, validation_data=(x, y), **options), "got")
+    model.fit(x, [row[:, :1] for row in x], **options)
+
+
+def test_ragged_weights_of_other_lengths():
+    x = rows(2, 3, 4)
+    model = Sequential([LSTM(1, return_sequences=True, input_shape=(None, I))])
+    model.compile("sgd", "mse")
+    y, weights = rows(2, 3, 4, width=1), [np.ones(n) for n in (1, 3, 4)]
+    call = partial(model.fit, x, y, sample_weight=weights, verbose=0)
+    refused(ShapeError, call, "each row of sample_weight", "got 1 for 2 in row 0")
+
+
+def test_ragged_targets_may_follow_any_input():
+    """An encoder's sequences are as long as they like; those of the decoder are as long as y's."""
+    source, target = Input((None, I)), Input((None, I))
+    _, h = GRU(4, return_state=True)(source)
+    model = Model(
+        [source, target], Dense(1)(GRU(4, return_sequences=True)(target, initial_state=h))
+    )
+    model.compile("sgd", "mse")
+    x, y = [rows(5, 1, 2), rows(2, 3, 4)], rows(2, 3, 4, width=1)
+    model.fit(x, y, verbose=0)
+    refused(ShapeError, partial(model.fit, x, rows(2, 3, 1, width=1), verbose=0), "in row 0")
+
+
+def test_a_layer_written_for_keras():
+    class Twice(Layer):
+        def call(self, x):
+            return 2 * x
+
+    with pytest.raises(ArgumentError, match=r"Twice: a layer must write forward.* got call\nhint"):
+        Twice()
+
+
+def test_an_optimizer_written_for_keras():
+    class Descent(optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            variable.assign_sub(learning_rate * gradient)
+
+    with pytest.raises(ArgumentError, match=r"Descent: .* write update.* got update_step\nhint"):
+        Descent(0.1)
+
+
+def test_an_optimizer_that_returns_the_new_values():
+    class Descent(optimizers.Optimizer):
+        def update(self, param, grad, state, step):
+            return param - step.learning_rate * grad
+
+    class InPlace(Descent):
+        def update(self, param, grad, state, step):
+            param -= step.learning_rate * grad
+            return param
+
+    model = compiled("mse")
+    model.compile(Descent(0.1), "mse")
+    call = partial(model.fit, X, np.ones(B), verbose=0)
+    refused(ArgumentError, call, "Descent: update must change param in place", "param -= ...")
+    model.compile(InPlace(0.1), "mse")
+    before = model.get_weights()
+    call()
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))

@@ -72,6 +72,8 @@ class Layer(Configured):
         batch_input_shape: Sequence[int | None] | None = None,
         **legacy: Any,
     ) -> None:
+        if type(self).forward is Layer.forward and hasattr(type(self), "call"):
+            raise ArgumentError(self._unwritten("forward(x, *, mask, training)", "call"))
         self.name = name or _automatic_name(type(self).__name__)
         # What parameters' names begin with; a wrapper puts its own path before it.
         self.path = self.name
@@ -123,9 +125,9 @@ class Layer(Configured):
         """Return the gradient at the newest `x`, given that at its output."""
         raise NotImplementedError(self._unwritten("backward(dy, *, inputs)"))
 
-    def _unwritten(self, method: str) -> str:
+    def _unwritten(self, method: str, instead: str = "none") -> str:
         return (
-            f"{type(self).__name__}: a layer must write {method}, got none\n"
+            f"{type(self).__name__}: a layer must write {method}, got {instead}\n"
             "hint: there is no automatic differentiation: forward and backward take the place of call"
         )
 

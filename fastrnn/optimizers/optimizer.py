@@ -97,6 +97,8 @@ class Optimizer(Configured):
         name: str | None = None,
         **unknown: Any,
     ) -> None:
+        if type(self).update is Optimizer.update and hasattr(type(self), "update_step"):
+            raise ArgumentError(self._unwritten("update_step"))
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.clipnorm = self._positive("clipnorm", clipnorm)
@@ -118,9 +120,12 @@ class Optimizer(Configured):
         self, param: np.ndarray, grad: np.ndarray, state: dict[str, np.ndarray], step: Step
     ) -> None:
         """Change `param` (and `state`) in place; `grad` must not be written."""
-        raise NotImplementedError(
-            f"{type(self).__name__}: an optimizer must write update(param, grad, state, step)\n"
-            "hint: it changes param in place; update_step of Keras has other arguments"
+        raise NotImplementedError(self._unwritten("none"))
+
+    def _unwritten(self, instead: str) -> str:
+        return (
+            f"{type(self).__name__}: an optimizer must write update(param, grad, state, step), got "
+            f"{instead}\nhint: it changes param in place; update_step of Keras has other arguments"
         )
 
     @property

@@ -139,7 +139,7 @@ class TrainingStep:
             self._overwrite()
 
     def _update(self, iteration: int, closure: Callable[[], float] | None) -> None:
-        optimizer = self.optimizer
+        optimizer: Any = self.optimizer
         self._clip()
         rate = optimizer.rate(iteration)
         if optimizer.weight_decay:
@@ -150,7 +150,13 @@ class TrainingStep:
             target.load()
             again = None if closure is None else partial(self._recompute, closure, target)
             step = Step(count, rate, target.name, target.shape, again)
-            optimizer.update(target.value, target.grad, target.state, step)
+            returned = optimizer.update(target.value, target.grad, target.state, step)
+            if returned is not None and returned is not target.value:
+                raise ArgumentError(
+                    f"{type(optimizer).__name__}: update must change param in place and return "
+                    f"None, got {type(returned).__name__}\nhint: param -= ..., or param[...] = ..., "
+                    "instead of return"
+                )
             target.store()
 
     def _recompute(self, closure: Callable[[], float], target: Target) -> float:
