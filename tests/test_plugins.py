@@ -282,6 +282,17 @@ def test_another_version_is_told(site, tmp_path):
         load_model(path, allow_plugins=["flat", "slide"])
 
 
+def test_checks_run_with_one_thread_of_blas(site, capsys, monkeypatch):
+    """Set before the plugin is imported, since that is when SciPy's BLAS looks; then as before."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "7")
+    seen = 'import os\nif (os.environ["OPENBLAS_NUM_THREADS"], os.environ["MKL_NUM_THREADS"]) != ("1", "7"):\n'
+    install(site, "slow_one", f"{seen}    raise OSError\n{OPTIMIZER}", "slow = slow_one:Slide")
+    assert main(["plugins", "--check", "slow"]) == 0
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+    capsys.readouterr()
+
+
 def test_the_command_line(site, capsys):
     assert main(["plugins"]) == 0
     if not plugins.installed():
