@@ -11,7 +11,7 @@ import fastrnn
 from fastrnn.errors import ArgumentError, ShapeError, TapeError
 from fastrnn.layers import AdditiveAttention, Attention, Input
 from helpers import budget
-from layer_differences import check_layer
+from layer_gradients import check_gradients
 
 KINDS = {
     "dot": (Attention, {}),
@@ -117,7 +117,7 @@ def test_gradients(case):
     arrays, mask, options, rng = numbers(case)
     if mask[1] is not None:
         mask[1][:, 0] = True  # 1e9 off all scores of a row leaves them 7 digits
-    check_layer(make(case["kind"]), arrays, rng, mask=mask, **options)
+    check_gradients(make(case["kind"]), arrays, rng, mask=mask, **options, redraw=True)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -125,7 +125,7 @@ def test_gradients_in_every_entry(kind):
     rng = np.random.default_rng(4)
     arrays = [rng.standard_normal(s) for s in ((2, 3, 2), (2, 4, 3), (2, 4, 2))]
     mask = [np.array([[1, 0, 1], [1, 1, 1]], bool), np.array([[1, 0, 1, 1], [0, 1, 1, 0]], bool)]
-    check_layer(make(kind), arrays, rng, mask=mask, every_entry=True)
+    check_gradients(make(kind), arrays, rng, mask=mask, redraw=True)
 
 
 @pytest.mark.parametrize("kind", ["dot", "additive"])
@@ -134,10 +134,7 @@ def test_gradients_with_dropout(kind):
     rng = np.random.default_rng(5)
     arrays = [rng.standard_normal((2, 3, 2)), rng.standard_normal((2, 5, 2))]
 
-    def again():
-        layer.draws = 0
-
-    check_layer(layer, arrays, rng, fresh=again, return_attention_scores=True)
+    check_gradients(layer, arrays, rng, return_attention_scores=True, redraw=True)
 
 
 def test_dropout_drops_that_share_of_the_weights_in_training_only():

@@ -21,7 +21,7 @@ from fastrnn.layers import (
     Subtract,
 )
 from helpers import budget
-from layer_differences import check_layer, spread
+from layer_gradients import check_gradients, spread
 
 ELEMENTWISE = [Add, Average, Maximum, Minimum, Multiply, Subtract]
 
@@ -129,7 +129,7 @@ def test_elementwise_gradients(case):
     for shape in shapes:
         arrays.append(numbers[at : at + math.prod(shape)].reshape(shape))
         at += math.prod(shape)
-    check_layer(kind(dtype="float64"), arrays, rng, mask=masks_for(rng, shapes, masked))
+    check_gradients(kind(dtype="float64"), arrays, rng, mask=masks_for(rng, shapes, masked))
 
 
 @pytest.mark.parametrize("kind", ELEMENTWISE)
@@ -139,7 +139,7 @@ def test_inputs_of_fewer_axes_get_axes_after_the_batch(kind):
         layer = kind(dtype="float64")
         expected = transcription(kind, pair, [None, None])
         np.testing.assert_allclose(layer(pair), expected, rtol=0, atol=1e-12)
-        check_layer(kind(dtype="float64"), pair, np.random.default_rng(2))
+        check_gradients(kind(dtype="float64"), pair, np.random.default_rng(2))
     assert kind().compute_output_shape([(None, 3), (None, None, 3)]) == (None, None, 3)
 
 
@@ -207,7 +207,7 @@ def test_concatenate(axis, sizes, masked, seed):
         assert cover is None
     else:
         np.testing.assert_array_equal(cover, np.concatenate(every, axis).any(-1))
-    check_layer(Concatenate(axis, dtype="float64"), arrays, rng)
+    check_gradients(Concatenate(axis, dtype="float64"), arrays, rng)
 
 
 def test_concatenate_of_unknown_sizes():
@@ -255,11 +255,10 @@ def test_dot(axes, first, second, normalize):
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, rtol=1e-5, atol=1e-5)
     assert layer.compute_mask(arrays, [np.ones(first[:2], bool), None]) is None
-    check_layer(
+    check_gradients(
         Dot(axes, normalize=normalize, dtype="float64"),
         arrays,
         np.random.default_rng(3),
-        every_entry=True,
     )
 
 

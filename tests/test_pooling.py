@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fastrnn.errors import ArgumentError, ShapeError, TapeError
 from fastrnn.layers import GlobalAveragePooling1D, GlobalMaxPooling1D
 from helpers import budget
-from layer_differences import check_layer, spread
+from layer_gradients import check_gradients, spread
 
 BOTH = [GlobalAveragePooling1D, GlobalMaxPooling1D]
 SIZES = st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 5))
@@ -70,7 +70,7 @@ def test_gradients(kind, sizes, first, keepdims, masked, seed):
     if mask is not None:
         mask[:, 0] = True  # a row without a valid step is NaN
     options = {"data_format": "channels_first" if first else "channels_last", "keepdims": keepdims}
-    check_layer(kind(dtype="float64", **options), x, rng, mask=mask)
+    check_gradients(kind(dtype="float64", **options), x, rng, mask=mask)
 
 
 def test_a_row_without_a_valid_step_is_nan_and_gets_no_gradient():

@@ -22,7 +22,7 @@ from fastrnn.layers import (
 )
 from fastrnn.layers.registry import deserialize, get_layer_class, register
 from helpers import budget
-from layer_differences import check_layer
+from layer_gradients import check_gradients
 
 WIDE = {"dtype": "float64"}
 INNER = {
@@ -59,7 +59,7 @@ def test_every_step_is_the_layer_inside(name, sizes, masked, seed):
         assert alone.tobytes() == np.ascontiguousarray(y[:, t]).tobytes()
     assert layer.compute_output_shape(x.shape) == y.shape
     assert layer.compute_mask(x, mask) is mask
-    check_layer(layer, x, rng, mask=mask)
+    check_gradients(layer, x, rng, mask=mask, redraw=True)
 
 
 def test_statistics_move_step_by_step():
@@ -94,7 +94,7 @@ def test_statistics_move_step_by_step():
 def test_gradients_through_statistics():
     rng = np.random.default_rng(2)
     layer = TimeDistributed(BatchNormalization(**WIDE))
-    check_layer(layer, rng.standard_normal((4, 3, 2)), rng)
+    check_gradients(layer, rng.standard_normal((4, 3, 2)), rng, redraw=True)
 
 
 def test_a_step_of_a_sequence_has_the_bits_it_has_in_it():
