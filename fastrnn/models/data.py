@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..layers.sequences import joined
 from ..random import generator
+from .columns import Ragged, as_column, check_lengths, count, leaves_of, map_leaves, picker
 
-__all__ = ["Arrays", "Batch", "Batches", "Feed", "Ragged", "as_column", "is_arrays", "source"]
+__all__ = ["Arrays", "Batch", "Batches", "Feed", "is_arrays", "source"]
 
 
 @dataclass(slots=True)
@@ -26,151 +25,6 @@ class Batch:
     x: Any
     y: Any
     weight: Any
-
-
-class Ragged:
-    """Arrays of different length, batched as one padded array and a mask.
-
-    Example:
-        >>> import numpy as np
-        >>> from fastrnn.models.data import Ragged
-        >>> padded, mask = Ragged([np.ones((2, 1)), np.ones((3, 1))]).padded()
-        >>> padded.shape, mask.tolist()
-        ((2, 3, 1), [[True, True, False], [True, True, True]])
-    """
-
-    def __init__(self, rows: Sequence[np.ndarray]) -> None:
-        self.rows = list(rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Ragged:
-        chosen = self.rows[index] if isinstance(index, slice) else [self.rows[i] for i in index]
-        return Ragged(chosen)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """The number of steps of each row."""
-        return np.fromiter((len(row) for row in self.rows), np.int64, len(self.rows))
-
-    def padded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows as one array, zero beyond each row's end, and the mask (B, T)."""
-        padded, lengths = joined(self.rows, self.rows[0].dtype)
-        return padded, np.arange(padded.shape[1]) < lengths[:, None]
-
-
-def as_column(who: str, what: str, value: Any) -> Any:
-    """Return one array of samples, or a `Ragged` for a list of arrays of different length."""
-    if isinstance(value, Ragged):
-        return value
-    if hasattr(value, "to_numpy"):  # a pandas or polars frame or series
-        value = value.to_numpy()
-    if isinstance(value, (list, tuple)) and value and _is_ragged(value):
-        rows = [np.asarray(row) for row in value]
-        shapes = {row.shape[1:] for row in rows}
-        if len(shapes) > 1:
-            raise ShapeError(
-                f"{who}: the arrays of {what} may differ in their first axis only, got shapes "
-                f"{rows[0].shape} and {next(r.shape for r in rows if r.shape[1:] != rows[0].shape[1:])}\n"
-                "hint: a list of sequences holds one (T, I) array per sample"
-            )
-        dtype = np.result_type(*rows)
-        return Ragged([row.astype(dtype, copy=False) for row in rows])
-    try:
-        array = np.asarray(value)  # of a memmap a view: batches are read when they are needed
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(
-            f"{who}: {what} must be an array, got {type(value).__name__}: {error}\n"
-            "hint: NumPy arrays, lists of arrays and pandas frames are understood"
-        ) from error
-    if array.dtype == object and _holds_arrays(array):
-        raise ArgumentError(
-            f"{who}: {what} must hold numbers, got an object array of arrays\n"
-            f"hint: sequences of different length come as a list, list({what}), or as one array "
-            f"from fastrnn.utils.pad_sequences({what})"
-        )
-    if array.dtype.kind not in "fiub":
-        raise ArgumentError(
-            f"{who}: {what} must hold numbers, got {array.dtype}\n"
-            "hint: turn words or labels into integers first"
-        )
-    return array
-
-
-def _holds_arrays(array: np.ndarray) -> bool:
-    return array.ndim == 1 and any(isinstance(one, (np.ndarray, list, tuple)) for one in array[:1])
-
-
-def _is_ragged(rows: Sequence[Any]) -> bool:
-    lengths = set()
-    for row in rows:
-        if not isinstance(row, (np.ndarray, list, tuple)):
-            return False
-        lengths.add(len(row) if np.ndim(row) or isinstance(row, (list, tuple)) else -1)
-    return len(lengths) > 1
-
-
-def _map(form: Any, function: Any, several: bool) -> Any:
-    """Apply `function` to the leaves of x, y or weights: a dict's or, with several, a list's."""
-    if form is None:
-        return None
-    if isinstance(form, Mapping):
-        return {key: _map(value, function, False) for key, value in form.items()}
-    if several and isinstance(form, (list, tuple)):
-        return [_map(value, function, False) for value in form]
-    return function(form)
-
-
-def _picker(form: Any, several: bool, gather: bool) -> Callable[[Any], Any]:
-    """Return the function from a batch's samples (a slice, or with `gather` integers) to its form."""
-    if form is None:
-        return _nothing
-    if isinstance(form, Mapping):
-        named = {key: _picker(value, False, gather) for key, value in form.items()}
-        return lambda index: {key: pick(index) for key, pick in named.items()}
-    if several and isinstance(form, (list, tuple)):
-        listed = [_picker(value, False, gather) for value in form]
-        return lambda index: [pick(index) for pick in listed]
-    if gather and isinstance(form, np.ndarray) and form.flags.c_contiguous and form.flags.aligned:
-        # Half the time of form[index], but `take` would copy the whole of any other array.
-        return partial(form.take, axis=0)
-    picker: Callable[[Any], Any] = form.__getitem__
-    return picker
-
-
-def _nothing(index: Any) -> None:
-    return None
-
-
-def _leaves(form: Any, several: bool) -> list[Any]:
-    if isinstance(form, Mapping):
-        form, several = list(form.values()), True
-    if several and isinstance(form, (list, tuple)):
-        return [one for one in form if one is not None]
-    return [] if form is None else [form]
-
-
-def _check_lengths(who: str, forms: Sequence[Any], several: Sequence[bool]) -> None:
-    """Raise ShapeError where ragged y or weights have rows of other lengths than every ragged x."""
-    x, y, weight = (_leaves(form, s) for form, s in zip(forms, several, strict=True))
-    wanted = [leaf.lengths for leaf in x if isinstance(leaf, Ragged)]
-    for what, leaves in (("y", y), ("sample_weight", weight)) if wanted else ():
-        for leaf in leaves:
-            if not isinstance(leaf, Ragged) or len(leaf) != len(wanted[0]):
-                continue
-            if any(np.array_equal(leaf.lengths, lengths) for lengths in wanted):
-                continue
-            row = int((leaf.lengths != wanted[0]).argmax())
-            raise ShapeError(
-                f"{who}: each row of {what} must have as many time steps as that of x, got "
-                f"{leaf.lengths[row]} for {wanted[0][row]} in row {row}\n"
-                f"hint: {what} has one entry per time step, or per sequence: then it is an array"
-            )
-
-
-def _count(column: Any) -> int:
-    return len(column) if isinstance(column, Ragged) or np.ndim(column) else -1
 
 
 class Batches:
@@ -206,7 +60,7 @@ class Arrays(Batches):
     ) -> None:
         self._several = (counts[0] > 1, counts[1] > 1, counts[1] > 1)
         self._forms = [
-            _map(form, lambda value, what=what: as_column(who, what, value), several)
+            map_leaves(form, lambda value, what=what: as_column(who, what, value), several)
             for form, what, several in zip(
                 (x, y, weight), ("x", "y", "sample_weight"), self._several, strict=True
             )
@@ -214,15 +68,15 @@ class Arrays(Batches):
         columns = [
             leaf
             for form, s in zip(self._forms, self._several, strict=True)
-            for leaf in _leaves(form, s)
+            for leaf in leaves_of(form, s)
         ]
-        sizes = [_count(column) for column in columns]
+        sizes = [count(column) for column in columns]
         if len(set(sizes)) != 1 or sizes[0] < 0:
             raise ShapeError(
                 f"{who}: x, y and sample_weight must have the same number of samples, got "
                 f"{', '.join(str(n) for n in sizes)}\nhint: the first axis counts samples"
             )
-        _check_lengths(who, self._forms, self._several)
+        check_lengths(who, self._forms, self._several)
         self.samples = sizes[0]
         self.batch_size = 32 if batch_size is None else batch_size
         if (
@@ -244,7 +98,7 @@ class Arrays(Batches):
     def part(self, start: int, stop: int) -> tuple[Any, Any, Any]:
         """Return x, y and weights of samples start..stop-1."""
         x, y, weight = (
-            _map(form, lambda column: column[start:stop], several)
+            map_leaves(form, lambda column: column[start:stop], several)
             for form, several in zip(self._forms, self._several, strict=True)
         )
         return x, y, weight
@@ -269,7 +123,7 @@ class Arrays(Batches):
         elif self._shuffle:
             order = generator(*self._key, number).permutation(n)
         x, y, weight = (
-            _picker(form, several, order is not None)
+            picker(form, several, order is not None)
             for form, several in zip(self._forms, self._several, strict=True)
         )
         for start in starts[: self.size]:
@@ -358,7 +212,7 @@ class Feed(Batches):
             )
         forms = (*item, None, None)[:3]
         columns = list(map(self._form, ("x", "y", "sample_weight"), forms, self._several))
-        _check_lengths(self._who, columns, self._several)
+        check_lengths(self._who, columns, self._several)
         return Batch(*columns)
 
     def _lists_inputs(self, item: list[Any]) -> bool:

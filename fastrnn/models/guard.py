@@ -14,7 +14,8 @@ import numpy as np
 from ..activations import get as activation
 from ..layers.recurrent import Recurrent
 from . import structure
-from .data import Batch, Ragged
+from .columns import Ragged
+from .data import Batch
 
 __all__ = ["Memory", "blame_gradient", "blame_loss", "blame_penalty"]
 

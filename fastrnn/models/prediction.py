@@ -10,7 +10,8 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..errors import ArgumentError, ShapeError
 from . import structure
-from .data import Batch, Batches, Ragged, source
+from .columns import Ragged
+from .data import Batch, Batches, source
 
 if TYPE_CHECKING:
     from .graph import Graph

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .data import Ragged, as_column
+from .columns import Ragged, as_column
 
 __all__ = ["check_covered", "targets_of", "weights_of"]
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import ArgumentError
 from ..layers.recurrent import Recurrent
 from . import structure
-from .data import Batch, Batches, Ragged
+from .columns import Ragged
+from .data import Batch, Batches
 from .flat import Flat
 from .streaming import live_slots
 
