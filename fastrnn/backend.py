@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .config import floatx, set_floatx
-from .layers.layer import reset_names
+from .layers.arguments import reset_names
 
 __all__ = ["clear_session", "epsilon", "floatx", "set_floatx"]
 

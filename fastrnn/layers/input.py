@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from .layer import Layer, as_shape
+from .arguments import as_shape
+from .layer import Layer
 from .symbolic import Node, Tensor
 
 __all__ = ["Input", "InputLayer"]

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import regularizers
-from ..config import Configured, arguments_of, floatx, unknown_argument
+from ..config import arguments_of, floatx, unknown_argument
 from ..errors import ArgumentError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
-from .activity import collector
+from . import activity
+from .arguments import as_shape, automatic_name, float_dtype
 from .parameter import Parameter
 from .sharing import number_of
 from .symbolic import Node, Shape, Tensor, is_symbolic, summarizer
+from .weighted import Weighted
 
-__all__ = ["Layer", "as_shape", "reset_names"]
+__all__ = ["Layer"]
 
 # Marks the draws of dropout masks and noise apart from those of first weights.
 DRAWS = 1_000_000
@@ -28,11 +28,8 @@ DRAWS = 1_000_000
 # Arguments that a configuration leaves out when they are None.
 _OPTIONAL = ("activity_regularizer", "batch_input_shape", "seed")
 
-# How many layers of each class have been named automatically.
-_named: Counter[str] = Counter()
 
-
-class Layer(Configured):
+class Layer(Weighted):
     """A function of arrays with parameters: `build`, `forward` and `backward`.
 
     Called with arrays, a layer is built if it is new and run; called with symbolic tensors (those of
@@ -74,10 +71,10 @@ class Layer(Configured):
     ) -> None:
         if type(self).forward is Layer.forward and hasattr(type(self), "call"):
             raise ArgumentError(self._unwritten("forward(x, *, mask, training)", "call"))
-        self.name = name or _automatic_name(type(self).__name__)
+        self.name = name or automatic_name(type(self).__name__)
         # What parameters' names begin with; a wrapper puts its own path before it.
         self.path = self.name
-        self.dtype = _float_dtype(self.name, floatx() if dtype is None else dtype)
+        self.dtype = float_dtype(self.name, floatx() if dtype is None else dtype)
         self.seed = as_seed(self.name, seed)
         self.key = new_key(self.seed)
         self.draws = 0
@@ -204,48 +201,27 @@ class Layer(Configured):
     def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
         """Run `forward`, and in training or testing the activity regularizer."""
         y = self.forward(x, mask=mask, training=training, **options)
-        if self.activity_regularizer is not None:
-            penalties = None if training else collector.get()
+        regularizer = self.activity_regularizer
+        if regularizer is not None:
+            wanted = getattr(regularizer, "takes_mask", False)
+            covers = self.compute_mask(x, mask) if wanted else None
             if training:
-                self._observe(y, self._activity_mask(x, mask))
-            elif penalties is not None:
-                penalties.append(self._activity_loss(y, self._activity_mask(x, mask)))
+                penalty, gradients = activity.observed(regularizer, y, covers)
+                self.activity_penalty += penalty
+                self._activities.append(gradients)
+            else:
+                activity.report(regularizer, y, covers)
         return y
 
     def run_backward(self, dy: Any, **options: Any) -> Any:
         """Run `backward` with the gradient of the activity regularizer added to `dy`."""
         if self.activity_regularizer is not None and self._activities:
-            dy = _add_lists(dy, self._activities.pop())
+            dy = activity.added(dy, self._activities.pop())
         return self.backward(dy, **options)
 
     def run_masked(self, x: Any, mask: Any, training: bool, **options: Any) -> tuple[Any, Any]:
         """Run the layer; return its output and the mask of that."""
         return self.run(x, mask=mask, training=training, **options), self.compute_mask(x, mask)
-
-    def _activity_loss(self, y: Any, masks: Any) -> float:
-        """Return the penalty of the activity regularizer on outputs with these masks, per row."""
-        return sum(
-            float(self.activity_regularizer.penalty(output, *cover)) / max(1, len(output))
-            for output, cover in _covered(y, masks)
-        )
-
-    def _activity_mask(self, x: Any, mask: Any) -> Any:
-        """Return the mask of the output where the regularizer wants it."""
-        wanted = getattr(self.activity_regularizer, "takes_mask", False)
-        return self.compute_mask(x, mask) if wanted else None
-
-    def _observe(self, y: Any, masks: Any) -> None:
-        """Penalize the outputs, per batch row as Keras does; keep the gradient for backward."""
-        gradients = []
-        for output, cover in _covered(y, masks):
-            gradient = np.zeros_like(output)
-            rows = max(1, len(output))
-            penalty = self.activity_regularizer.penalty(output, *cover)
-            self.activity_penalty += float(penalty) / rows
-            self.activity_regularizer.add_gradient(output, gradient, *cover)
-            gradient /= rows
-            gradients.append(gradient)
-        self._activities.append(gradients if isinstance(y, (list, tuple)) else gradients[0])
 
     def add_parameter(
         self,
@@ -272,66 +248,6 @@ class Layer(Configured):
         """Return the generator of the layer's next random mask: keyed by its seed and a count."""
         self.draws += 1
         return generator(*self.key, DRAWS, self.draws)
-
-    @property
-    def parameters(self) -> list[Parameter]:
-        """All parameters, own ones first, each once."""
-        return _distinct(self._own, (layer.parameters for layer in self.sublayers()))
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the parameters; set for the layers inside as well."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for layer in self.sublayers():
-            layer.trainable = value
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        """The parameters that training changes."""
-        if not self._trainable:
-            return []
-        own = [p for p in self._own if p.trainable]
-        return _distinct(own, (layer.trainable_weights for layer in self.sublayers()))
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        """The parameters that training leaves alone."""
-        changed = {id(p) for p in self.trainable_weights}
-        return [p for p in self.parameters if id(p) not in changed]
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """All parameters in Keras's order: own ones that may be trained, own others, then those inside."""
-        own = sorted(self._own, key=lambda p: not p.trainable)
-        return _distinct(own, (layer.weights for layer in self.sublayers()))
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Return copies of the values of `weights`."""
-        return [p.value.copy() for p in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Write one array per entry of `weights`, in that order; all or nothing."""
-        mine = self.weights
-        if len(weights) != len(mine):
-            raise ShapeError(
-                f"{self.name}: set_weights must get {len(mine)} arrays, got {len(weights)}\n"
-                + (
-                    "hint: as many as get_weights returns"
-                    if self.built
-                    else "hint: the layer has no weights yet: build it first"
-                )
-            )
-        arrays = [p.check(value) for p, value in zip(mine, weights, strict=True)]
-        for parameter, array in zip(mine, arrays, strict=True):
-            parameter.assign(array)
-
-    def count_params(self) -> int:
-        """Return how many numbers the parameters hold."""
-        return sum(p.value.size for p in self.parameters)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make a layer like this one (without its weights)."""
@@ -478,56 +394,6 @@ class Layer(Configured):
         return into, accumulate
 
 
-def _distinct(own: list[Parameter], inside: Iterable[list[Parameter]]) -> list[Parameter]:
-    """Return own parameters, then those of the layers inside; one of a shared layer comes once."""
-    every = (p for parameters in (own, *inside) for p in parameters)
-    return list({id(p): p for p in every}.values())
-
-
-def _float_dtype(who: str, dtype: Any) -> np.dtype[Any]:
-    try:
-        found = np.dtype(dtype)
-    except (TypeError, ValueError, KeyError):
-        found = None
-    if found is None or found not in (np.float32, np.float64):
-        raise ArgumentError(
-            f"{who}: dtype must be float32 or float64, got {dtype!r}\n"
-            "hint: float32 is the default and the fast one"
-        )
-    return found
-
-
-def reset_names() -> None:
-    """Count automatic names anew: the next LSTM is called lstm again."""
-    _named.clear()
-
-
-def _automatic_name(cls: str) -> str:
-    """Return Keras's automatic name: lstm, lstm_1, ...; simple_rnn, global_max_pooling1d."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", cls)
-    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    _named[name] += 1
-    return name if _named[name] == 1 else f"{name}_{_named[name] - 1}"
-
-
-def as_shape(who: str, shape: Any) -> Shape:
-    """Return a shape that a user wrote, as a tuple of integers and None."""
-    if isinstance(shape, (int, np.integer)):
-        shape = (shape,)
-    if isinstance(shape, str) or not isinstance(shape, Iterable):
-        shape = (shape,)
-    sizes = tuple(shape)
-    for size in sizes:
-        if size is not None and (
-            isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0
-        ):
-            raise ArgumentError(
-                f"{who}: a shape must hold integers or None, got {sizes!r}\n"
-                "hint: None stands for a size that varies"
-            )
-    return tuple(None if size is None else int(size) for size in sizes)
-
-
 def _shapes(x: Any) -> Any:
     """Return the shape of an array, or a list with those of several."""
     return [np.shape(a) for a in x] if isinstance(x, (list, tuple)) and _several(x) else np.shape(x)
@@ -535,19 +401,3 @@ def _shapes(x: Any) -> Any:
 
 def _several(x: Sequence[Any]) -> bool:
     return bool(x) and all(isinstance(a, np.ndarray) for a in x)
-
-
-def _covered(y: Any, masks: Any) -> list[tuple[np.ndarray, tuple[Any, ...]]]:
-    """Return (output, what a regularizer gets beside it: its mask or nothing) for each output."""
-    if not isinstance(y, (list, tuple)):
-        y, masks = [y], [masks]
-    covers = [None] * len(y) if masks is None else masks
-    return [(a, () if m is None else (m,)) for a, m in zip(y, covers, strict=True)]
-
-
-def _add_lists(a: Any, b: Any) -> Any:
-    """Add gradients, each an array, None, or a list of those."""
-    if isinstance(b, list):
-        a = [None] * len(b) if a is None else a
-        return [_add_lists(x, y) for x, y in zip(a, b, strict=True)]
-    return b if a is None else a + b
