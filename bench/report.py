@@ -1,39 +1,10 @@
-"""What a result file says about where it was made, and how rows become a table."""
+"""How rows become lines, tables and files."""
 
 import json
 import os
-import platform
-import sys
-from importlib import metadata
 from pathlib import Path
 
-import fastrnn
-from fastrnn import runtime
-from peers import PEERS
-
-
-def cpu_name():
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("model name", "Model")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def machine(threads, peers=("fastrnn",)):
-    """CPU, cores, threads, SIMD target and versions."""
-    versions = {"python": sys.version.split()[0], "numpy": metadata.version("numpy")}
-    versions |= {PEERS[name][0]: metadata.version(PEERS[name][0]) for name in peers}
-    return {
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "target": runtime.target(),
-        "platform": platform.platform(),
-        "versions": versions | {"fastrnn": fastrnn.__version__},
-    }
+from . import stats
 
 
 def headline(about):
@@ -44,16 +15,28 @@ def headline(about):
     )
 
 
-def save(path, about, rows):
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": about, "rows": rows}, indent=1) + "\n")
-    print(f"\nwritten: {path}")
+def duration(seconds):
+    """Three digits and a unit."""
+    units = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+    unit = next((name for name, size in units.items() if seconds >= size), "us")
+    return f"{seconds / units[unit]:.3g} {unit}"
+
+
+def unfit(row):
+    """The mark of a row whose FMA peak never held still."""
+    return "" if row.get("fit", True) else " (unfit)"
+
+
+def brief(row):
+    """A row in one line: medians, and the values that are not times."""
+    parts = [f"{name} {duration(stats.median(row, name))}" for name in row.get("seconds", ())]
+    parts += [f"{name} {value:.4g}" for name, value in row.get("values", {}).items()]
+    return f"{row['label']}: {', '.join(parts)}{unfit(row)}"
 
 
 def table(headers, rows):
     """A Markdown table with columns of equal width."""
-    cells = [headers, *[[str(cell) for cell in row] for row in rows]]
+    cells = [list(headers), *[[str(cell) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
     lines = [
         " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -62,3 +45,26 @@ def table(headers, rows):
     rule = "|".join("-" * (width + 2) for width in widths)
     head, *body = [f"| {line} |" for line in lines]
     return "\n".join([head, f"|{rule}|", *body])
+
+
+def save(path, about, rows):
+    """A result file, one row a line; replaced at once, so that an interrupted run leaves what it had."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ",\n".join(json.dumps(_short(row)) for row in rows)
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(f'{{"machine": {json.dumps(about)},\n"rows": [\n{lines}\n]}}\n', "utf-8")
+    os.replace(fresh, path)
+
+
+def _short(value):
+    """Floats to six digits: more is noise."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _short(item) for key, item in value.items()}
+    return [_short(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def load(path):
+    return json.loads(Path(path).read_text("utf-8"))

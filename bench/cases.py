@@ -1,15 +1,16 @@
-"""The shapes that every benchmark and every peer shares, and what they cost."""
+"""The shapes that the commands and all peers share, and what they cost."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 #: (T, B, I, H): time steps, rows, input features, hidden units
-SHAPES = (
+GRID = (
     (100, 1, 128, 128),
     (100, 8, 128, 128),
     (100, 32, 128, 128),
     (100, 64, 256, 256),
+    (100, 128, 256, 256),
     (50, 64, 512, 512),
     (25, 64, 1024, 1024),
     (100, 32, 28, 50),
@@ -19,16 +20,13 @@ SHAPES = (
     (1, 1, 64, 128),
     (37, 13, 17, 67),
 )
-#: the shapes that every change is measured at
-SHORT = (
-    (100, 32, 128, 128),
-    (100, 64, 256, 256),
-    (50, 64, 512, 512),
-    (100, 32, 28, 50),
-    (100, 1, 128, 128),
-)
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+#: what `--quick` runs: does it work, not how fast
+QUICK = ((5, 4, 8, 16), (7, 3, 5, 11))
+CELLS = ("rnn", "lstm", "gru")
 MODES = ("infer", "train")
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+#: tanh and sigmoid per unit and step
+ACTIVATIONS = {"rnn": 1, "lstm": 5, "gru": 3}
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,14 @@ class Case:
     H: int
     dtype: str = "float32"
 
+    def __str__(self):
+        shape = ",".join(map(str, self.shape))
+        return f"{self.cell} {self.mode} {shape}" + (" float64" if self.dtype == "float64" else "")
+
+    @property
+    def shape(self):
+        return self.T, self.B, self.I, self.H
+
     @property
     def flops(self):
         """2 G H (I + H) T B forward; a training step does three times that."""
@@ -50,8 +56,17 @@ class Case:
         return forward * (3 if self.mode == "train" else 1)
 
     @property
-    def shape(self):
-        return self.T, self.B, self.I, self.H
+    def activations(self):
+        """Values of tanh and sigmoid that a forward pass computes."""
+        return ACTIVATIONS[self.cell] * self.T * self.B * self.H
+
+    @property
+    def bytes(self):
+        """Bytes of everything given and returned, each counted once."""
+        weights = GATES[self.cell] * self.H * (self.I + self.H)
+        numbers = self.T * self.B * (self.I + self.H) + weights
+        itemsize = np.dtype(self.dtype).itemsize
+        return numbers * itemsize * (2 if self.mode == "train" else 1)
 
     def data(self):
         """Arrays of the case, time-major, in fastrnn's layout and gate order."""
@@ -69,7 +84,16 @@ class Case:
 
 def parse_shape(text):
     """'100,32,128,128' as (T, B, I, H)."""
-    numbers = tuple(int(part) for part in text.split(","))
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
     if len(numbers) != 4 or min(numbers) < 1:
         raise ValueError(f"a shape is T,B,I,H with positive numbers, got {text!r}")
     return numbers
+
+
+def reorder(matrix, blocks, order):
+    """The columns of `matrix`, which lie in the gate order `blocks`, in the gate order `order`."""
+    parts = dict(zip(blocks, np.split(matrix, len(blocks), axis=-1), strict=True))
+    return np.ascontiguousarray(np.concatenate([parts[gate] for gate in order], axis=-1))

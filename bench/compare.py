@@ -1,0 +1,67 @@
+"""Which rows of a run are slower than those of an older one, beyond the noise of both.
+
+Times are compared in units of the multiply-adds that the machine could have done meanwhile (seconds times the FMA peak
+of the row), so that a machine in a slow hour is no regression. A row is worse if its first quartile lies above the
+older third quartile and its median is up by more than MARGIN; a value (bytes) if it grew by more than MARGIN.
+"""
+
+from . import report, stats
+
+MARGIN = 0.05
+
+
+class Incomparable(Exception):
+    """Results of different machines."""
+
+
+def quartiles_of(row, name):
+    """Quartiles of seconds times GFLOP/s."""
+    peak = sum(row["peak"]) / 2 if "peak" in row else 1.0
+    return stats.quartiles([seconds * peak for seconds in row["seconds"][name]])
+
+
+def _ours(row):
+    return [name for name in row.get("seconds", ()) if name.startswith("fastrnn")]
+
+
+def changes(old, new):
+    """(key and name, new / old, whether it is worse beyond the noise) of all that both runs have and were fit for."""
+    before = {row["key"]: row for row in old}
+    for row in new:
+        other = before.get(row["key"])
+        if other is None or not (row.get("fit", True) and other.get("fit", True)):
+            continue
+        for name in set(_ours(row)) & set(_ours(other)):
+            (_, middle, third), (first, now, _) = quartiles_of(other, name), quartiles_of(row, name)
+            yield (
+                f"{row['key']}: {name}",
+                now / middle,
+                first > third and now > middle * (1 + MARGIN),
+            )
+        for name, value in row.get("values", {}).items():
+            then = other.get("values", {}).get(name)
+            if then:
+                yield f"{row['key']}: {name}", value / then, value > then * (1 + MARGIN)
+
+
+def check_machines(old, new):
+    for what in ("cpu", "target"):
+        if old[what] != new[what]:
+            raise Incomparable(
+                f"--compare: {what} must be that of the older file, {old[what]!r}, got {new[what]!r}\n"
+                "hint: times of two machines say nothing about a change"
+            )
+
+
+def compare(old, about, rows):
+    """(text, whether anything is worse) of a run beside the older file's content."""
+    check_machines(old["machine"], about)
+    found = sorted(changes(old["rows"], rows), key=lambda change: -change[1])
+    worse = [[key, f"{ratio:.2f}"] for key, ratio, bad in found if bad]
+    if not found:
+        return "nothing to compare: no case is in both files and fit", False
+    ratios = [ratio for _, ratio, _ in found]
+    text = f"{len(found)} compared: times {stats.geometric_mean(ratios):.3f} in the mean"
+    if worse:
+        text += f", {len(worse)} slower beyond the noise\n" + report.table(["", "new / old"], worse)
+    return text, bool(worse)

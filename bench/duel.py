@@ -1,0 +1,113 @@
+"""fastrnn against the peers at one case: what `grid`, `deepbench`, `float64` and `latency` measure."""
+
+import itertools
+
+from . import cases, machine, peers, race, report, stats
+from .cases import Case
+from .jobs import Job
+
+
+def measure(case, options):
+    """The row of a case: all peers that have it, once they agree."""
+    names = ["fastrnn", *options.peers]
+    runners, differences = peers.runners(case, names, options.threads)
+    effort = options.effort
+    samplers = {name: race.timer(runner.work, effort) for name, runner in runners.items()}
+    row = race.race(samplers, threads=options.threads, effort=effort, dtype=case.dtype)
+    about = {"cell": case.cell, "mode": case.mode, "shape": case.shape, "dtype": case.dtype}
+    costs = {"flops": case.flops, "bytes": case.bytes, "difference": differences}
+    rate = machine.activation_rate(options.threads, case.dtype)
+    return row | about | costs | {"activations": case.activations, "activation_rate": rate}
+
+
+def add_arguments(parser, cells=("lstm", "gru"), shapes=None):
+    add = parser.add_argument
+    add("--cells", nargs="+", choices=cases.CELLS, default=list(cells))
+    add("--modes", nargs="+", choices=cases.MODES, default=list(cases.MODES))
+    add("--shapes", nargs="+", type=cases.parse_shape, default=shapes, metavar="T,B,I,H")
+
+
+def jobs(options, shapes, dtype="float32"):
+    """A job per cell, mode and shape."""
+    shapes = options.shapes or (cases.QUICK if options.quick else shapes)
+    return [
+        job(Case(cell, mode, *shape, dtype), options)
+        for cell, mode, shape in itertools.product(options.cells, options.modes, shapes)
+    ]
+
+
+def job(case, options):
+    return Job(str(case), lambda: measure(case, options))
+
+
+def peak(row):
+    """GFLOP/s: the mean of the peaks before and after."""
+    return sum(row["peak"]) / 2
+
+
+def gflops(row, name):
+    return row["flops"] / stats.median(row, name) / 1e9
+
+
+def bound(row):
+    """Least seconds of a forward pass: its FLOPs at the peak, then its tanh and sigmoid at their measured rate."""
+    return row["flops"] / peak(row) / 1e9 + row["activations"] / row["activation_rate"]
+
+
+def best_ratio(row):
+    """Times the fastest peer, or None."""
+    best = stats.best_peer(row)
+    return stats.ratio(row, "fastrnn", best) if best else None
+
+
+def names_of(rows):
+    return list(dict.fromkeys(name for row in rows for name in row["seconds"]))
+
+
+def line(row, names):
+    shape = ",".join(map(str, row["shape"]))
+    fields = [row["cell"], row["mode"], shape, f"{peak(row):.0f}{report.unfit(row)}"]
+    for name in names:
+        speed = gflops(row, name) if name in row["seconds"] else None
+        fields.append(f"{speed:.3g} ({speed / peak(row):.0%})" if speed else "")
+    forward = row["mode"] == "infer"
+    fields.append(f"{bound(row) / stats.median(row, 'fastrnn'):.0%}" if forward else "")
+    first, middle, last = stats.quartiles(row["seconds"]["fastrnn"])
+    fields.append(f"{(last - first) / middle:.0%}")
+    best = stats.best_peer(row)
+    return [*fields, f"{best_ratio(row):.2f} {best}" if best else ""]
+
+
+def table(rows):
+    """GFLOP/s and shares of the peak, the share of the bound, the spread of the quartiles, times the best peer."""
+    names = names_of(rows)
+    headers = ["cell", "mode", "T,B,I,H", "peak", *[f"{n} GFLOP/s" for n in names]]
+    headers += ["of bound", "spread", "times best"]
+    text = report.table(headers, [line(row, names) for row in rows])
+    return "\n\n".join(part for part in (text, means(rows)) if part)
+
+
+def means(rows):
+    """Geometric means of the ratios, by cell and mode."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row["cell"], row["mode"]), []).append(row)
+    others = names_of(rows)[1:]
+    if not others:
+        return ""
+    lines = []
+    for (cell, mode), group in groups.items():
+        ratios = [best_ratio(row) for row in group if best_ratio(row)]
+        fields = [
+            cell,
+            mode,
+            len(group),
+            f"{stats.geometric_mean(ratios):.2f}",
+            f"{min(ratios):.2f}",
+        ]
+        for name in others:
+            found = [stats.ratio(r, "fastrnn", name) for r in group if name in r["seconds"]]
+            fields.append(f"{stats.geometric_mean(found):.2f}" if found else "")
+        lines.append(fields)
+    headers = ["times the peers", "mode", "cases", "best, mean", "best, least", *others]
+    return "Geometric means\n" + report.table(headers, lines)

@@ -1,0 +1,151 @@
+"""What this machine is and can do: names, versions, FMA peak, bandwidth of memory and caches."""
+
+import ctypes
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import fastrnn
+from fastrnn import activations, runtime
+
+#: bytes that a copy moves from and to: far more than a core's caches
+COPIED = 64 << 20
+
+
+def cpu_name():
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def cache_sizes():
+    """{"L1d": bytes, "L2": ..., "L3": ...} of the first core, as far as the system says."""
+    sizes = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        kind, level, size = (
+            (folder / name).read_text().strip() for name in ("type", "level", "size")
+        )
+        if kind != "Instruction":
+            unit = {"K": 1 << 10, "M": 1 << 20}.get(size[-1], 1)
+            sizes["L1d" if level == "1" else f"L{level}"] = int(size.rstrip("KM")) * unit
+    return sizes
+
+
+def version(package):
+    """The version of the distribution that brings a package: tensorflow may come from tensorflow-cpu."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return metadata.version(metadata.packages_distributions()[package][0])
+
+
+def about(threads, packages=()):
+    """What a result file says about where it was made."""
+    versions = {"fastrnn": fastrnn.__version__, "python": sys.version.split()[0]}
+    versions |= {name: version(name) for name in ("numpy", *packages)}
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "caches": cache_sizes(),
+        "threads": threads,
+        "target": runtime.target(),
+        "platform": platform.platform(),
+        "versions": versions,
+    }
+
+
+def gauge(threads, dtype="float32"):
+    """{"peak": GFLOP/s of multiply-adds, "copy": GB/s read and written by a copy of memory}, now."""
+    return {"peak": runtime.fma_peak(threads, dtype), "copy": copy_bandwidth(threads)}
+
+
+@functools.cache
+def copier(size, threads):
+    """A function that copies `size` float32 numbers, a part in each thread."""
+    source, target = np.ones(size, np.float32), np.zeros(size, np.float32)
+    cuts = [size * k // threads for k in range(threads + 1)]
+    pool = ThreadPoolExecutor(threads)
+
+    def part(k):
+        np.copyto(target[cuts[k] : cuts[k + 1]], source[cuts[k] : cuts[k + 1]])
+
+    return lambda: list(pool.map(part, range(threads)))
+
+
+def copy_bandwidth(threads, tries=3):
+    """GB/s that a copy of memory reads and writes: the best of a few."""
+    copy, best = copier(COPIED // 4, threads), 0.0
+    for _ in range(tries):
+        start = time.perf_counter()
+        copy()
+        best = max(best, 2 * COPIED / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+@functools.cache
+def _reader():
+    """The compiled read_passes of bandwidth.c, or None without a C compiler."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "bandwidth.so"
+        source = Path(__file__).with_name("bandwidth.c")
+        flags = ["-O3", "-march=native", "-fPIC", "-shared"]
+        done = subprocess.run([compiler, *flags, source, "-o", library], capture_output=True)
+        if done.returncode:
+            return None
+        read = ctypes.CDLL(str(library)).read_passes
+    read.restype = ctypes.c_float
+    read.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
+    return read
+
+
+def read_bandwidth(size, threads=1, seconds=0.02, tries=3):
+    """GB/s at which `threads` cores read `size` bytes again and again, each its own part; None without a C compiler."""
+    read = _reader()
+    if read is None:
+        return None
+    part = max(1024, size // threads // 1024 * 1024)
+    arrays = [_aligned(part) for _ in range(threads)]
+    passes = 1 + int(seconds * 2e10) // part
+    best = 0.0
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(tries + 1):  # the first fetches the arrays
+            start = time.perf_counter()
+            list(pool.map(lambda array: read(array.ctypes.data, part, passes), arrays))
+            best = max(best, part * passes * threads / (time.perf_counter() - start) / 1e9)
+    return best
+
+
+def _aligned(size):
+    raw = np.ones(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def activation_rate(threads, dtype="float32"):
+    """Values of tanh and sigmoid per second that the engine computes in arrays that the caches hold."""
+    rows, best = np.linspace(-2, 2, 1 << 13, dtype=dtype), 0.0
+    functions = [activations.get(name) for name in ("tanh", "sigmoid")]
+    with fastrnn.threads(1):  # an array of this size is not worth a second thread
+        for _ in range(50):
+            start = time.perf_counter()
+            for function in functions:
+                function(rows)
+            best = max(best, 2 * len(rows) / (time.perf_counter() - start))
+    return best * threads
