@@ -67,11 +67,11 @@ def timer(work, effort, clock=time.perf_counter):
 
 
 def schedule(names, rounds):
-    """The order of every round: each starts with another, every second runs backwards, so that nobody always runs in
-    the warm wake of the same other."""
+    """The order of every round: rotated by one after every second, every second backwards. So all start equally often,
+    and nobody always runs in the warm wake of the same other."""
     names = list(names)
     for turn in range(rounds):
-        shift = turn % len(names)
+        shift = turn // 2 % len(names)
         order = [*names[shift:], *names[:shift]]
         yield order[::-1] if turn % 2 else order
 
