@@ -15,7 +15,7 @@ NAMES = (
     "optimizers",
 )
 #: small ones beside them
-EXTRAS = ("peak", "imports")
+EXTRAS = ("sizes", "peak", "imports")
 
 
 def load(name):

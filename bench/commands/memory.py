@@ -1,10 +1,12 @@
 """Bytes that a training step needs beyond its inputs and outputs, and what memory="low" saves and costs.
 
 Each step runs in a process of its own: the highest resident set during forward and backward, less that before, less
-what is returned (y, states and gradients), over T * B * H. Linux only.
+the y and the gradients that are returned. Steps of T and 2 T tell what grows with T * B * H from what does not, such
+as packed weights. Linux only.
 """
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import sys
@@ -44,9 +46,20 @@ def measure(case, options):
     samplers = {name: race.timer(work, options.effort) for name, work in works.items()}
     row = race.race(samplers, threads=options.threads, effort=options.effort)
     kinds = KINDS[: 3 if "torch" in options.peers else 2]
-    values = {kind: extra_bytes(case, kind, options.threads) for kind in kinds}
-    values = {f"{kind} bytes": value for kind, value in values.items() if value is not None}
+    values = {}
+    for kind in kinds:
+        values |= sizes(case, kind, options.threads)
     return row | {"shape": case.shape, "cell": case.cell, "values": values}
+
+
+def sizes(case, kind, threads):
+    """Bytes per t, b and h, and those that stay the same."""
+    twice = dataclasses.replace(case, T=2 * case.T)
+    less, more = (extra_bytes(each, kind, threads) for each in (case, twice))
+    if more is None:
+        return {}
+    slope = (more - less) / (case.T * case.B * case.H)
+    return {f"{kind} bytes": slope, f"{kind} fixed": 2 * less - more}
 
 
 def step(case, data, kind):
@@ -62,7 +75,7 @@ def step(case, data, kind):
 
 
 def extra_bytes(case, kind, threads):
-    """Bytes beyond inputs and outputs per t, b and h, measured in a fresh process; None where Linux is not."""
+    """Bytes beyond inputs and outputs, measured in a fresh process; None where Linux is not."""
     if not Path("/proc/self/clear_refs").exists():
         return None
     arguments = [case.cell, *map(str, case.shape), kind, str(threads)]
@@ -83,9 +96,8 @@ def resident(peak=False):
 
 
 def child(arguments):
-    """The measured process: a step of another size brings in code and threads, then one step counts."""
-    T, B, I, H = arguments.shape
-    small, case = (Case(arguments.cell, "train", t, B, I, H) for t in (1, T))
+    """The measured process: a tiny step brings in code and threads, then one step counts."""
+    small, case = (Case(arguments.cell, "train", *s) for s in ((2, 2, 8, 8), arguments.shape))
     make = torch_step if arguments.kind == "torch" else step
     fastrnn.set_num_threads(arguments.threads)
     make(small, small.data(), arguments.kind)()
@@ -95,7 +107,7 @@ def child(arguments):
     arrays = work()
     most = resident(peak=True)
     returned = sum(array.nbytes for array in arrays.values())
-    print(json.dumps((most - before - returned) / (T * B * H)))
+    print(json.dumps(most - before - returned))
 
 
 def torch_step(case, data, kind):
@@ -118,11 +130,16 @@ def table(rows):
     lines = []
     for row in rows:
         ratio = stats.ratio(row, 'fastrnn memory="full"', 'fastrnn memory="low"')
-        found = [row["values"].get(f"{kind} bytes") for kind in KINDS]
-        sizes = ["" if size is None else f"{size:.1f}" for size in found]
-        lines.append([row["label"] + report.unfit(row), *sizes, f"{ratio:.2f}"])
-    headers = ["bytes per t, b, h", "full", 'memory="low"', "torch", "time low / full"]
+        values = [size_text(row["values"], kind) for kind in KINDS]
+        lines.append([row["label"] + report.unfit(row), *values, f"{ratio:.2f}"])
+    headers = ["bytes per t, b, h + fixed", "full", 'memory="low"', "torch", "time low / full"]
     return report.table(headers, lines)
+
+
+def size_text(values, kind):
+    if f"{kind} bytes" not in values:
+        return ""
+    return f"{values[f'{kind} bytes']:.1f} + {values[f'{kind} fixed'] / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":
