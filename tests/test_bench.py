@@ -360,11 +360,10 @@ def test_tables_of_other_commands():
     shares = {"label": "x", "shares": {"fastrnn half T": 0.5}}
     seconds = {"fastrnn full": [2.0] * 3, "fastrnn half T": [1.1] * 3}
     assert "1.10" in ragged.table([shares | {"seconds": seconds}])
+    values = {"full all": 25.0, "full bytes": 24.2, "full fixed": 3e6}
     seconds = {'fastrnn memory="full"': [1.0], 'fastrnn memory="low"': [1.3]}
-    text = memory.table(
-        [{"label": "x", "seconds": seconds, "values": {"full bytes": 24.2, "full fixed": 3e6}}]
-    )
-    assert "24.2 + 3.0 MB" in text and "1.30" in text and "nan" not in text
+    text = memory.table([{"label": "x", "seconds": seconds, "values": values}])
+    assert "25.0 (24.2 + 3.0 MB)" in text and "1.30" in text and "nan" not in text
     seconds = {"fastrnn 1": [4.0], "fastrnn 2": [2.0], "peak 1": [1.0], "peak 2": [0.625]}
     assert "2.00         | 1.60 | 1.25" in threads.table(
         [{"label": "x", "counts": [1, 2], "seconds": seconds}]

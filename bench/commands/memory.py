@@ -58,8 +58,9 @@ def sizes(case, kind, threads):
     less, more = (extra_bytes(each, kind, threads) for each in (case, twice))
     if more is None:
         return {}
-    slope = (more - less) / (case.T * case.B * case.H)
-    return {f"{kind} bytes": slope, f"{kind} fixed": 2 * less - more}
+    units = case.T * case.B * case.H
+    named = {"all": less / units, "bytes": (more - less) / units, "fixed": 2 * less - more}
+    return {f"{kind} {name}": value for name, value in named.items()}
 
 
 def step(case, data, kind):
@@ -132,14 +133,15 @@ def table(rows):
         ratio = stats.ratio(row, 'fastrnn memory="full"', 'fastrnn memory="low"')
         values = [size_text(row["values"], kind) for kind in KINDS]
         lines.append([row["label"] + report.unfit(row), *values, f"{ratio:.2f}"])
-    headers = ["bytes per t, b, h + fixed", "full", 'memory="low"', "torch", "time low / full"]
+    headers = ["bytes per t, b, h (+ fixed)", "full", 'memory="low"', "torch", "time low / full"]
     return report.table(headers, lines)
 
 
 def size_text(values, kind):
     if f"{kind} bytes" not in values:
         return ""
-    return f"{values[f'{kind} bytes']:.1f} + {values[f'{kind} fixed'] / 1e6:.1f} MB"
+    whole, slope, fixed = (values[f"{kind} {name}"] for name in ("all", "bytes", "fixed"))
+    return f"{whole:.1f} ({slope:.1f} + {fixed / 1e6:.1f} MB)"
 
 
 if __name__ == "__main__":
