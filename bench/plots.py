@@ -5,7 +5,14 @@ from pathlib import Path
 
 from . import duel, stats
 
-COLOURS = {"fastrnn": "C3", "torch": "C1", "onnxruntime": "C0", "openvino": "C2", "jax": "C4"}
+COLOURS = {
+    "fastrnn": "C3",
+    "torch": "C1",
+    "onnxruntime": "C0",
+    "openvino": "C2",
+    "jax": "C4",
+    "keras": "C5",
+}
 MARKS = {"rnn": "^", "lstm": "o", "gru": "s"}
 
 
@@ -31,12 +38,19 @@ def draw(rows, folder):
 def panels(pyplot, names, size, **options):
     """A row of panels with titles; (figure, [axes])."""
     width, height = size
-    figure, axes = pyplot.subplots(
-        1, len(names), figsize=(width * len(names), height), squeeze=False, **options
-    )
+    options |= {"figsize": (width * len(names), height), "layout": "constrained"}
+    figure, axes = pyplot.subplots(1, len(names), squeeze=False, **options)
     for axis, name in zip(axes[0], names, strict=True):
         axis.set_title(name)
     return figure, list(axes[0])
+
+
+def legend(figure, axes, **options):
+    """One legend beside the panels, each name once."""
+    named = {}
+    for axis in axes:
+        named |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(named.values(), named, loc="outside right upper", fontsize="small", **options)
 
 
 def grouped(rows):
@@ -50,11 +64,13 @@ def grouped(rows):
 
 def ratios(pyplot, rows):
     """Times each peer, per shape; the line at 1 is fastrnn."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     groups = {k: g for k, g in grouped(rows).items() if len(duel.names_of(g)) > 1 and len(g) > 1}
     if not groups:
         return None
     tall = max(map(len, groups.values()))
-    figure, axes = panels(pyplot, [" ".join(k) for k in groups], (4.5, 1 + 0.35 * tall))
+    figure, axes = panels(pyplot, [" ".join(k) for k in groups], (4.5, max(2.5, 1 + 0.35 * tall)))
     for axis, group in zip(axes, groups.values(), strict=True):
         shapes = [",".join(map(str, row["shape"])) for row in group]
         for name in duel.names_of(group)[1:]:
@@ -67,10 +83,13 @@ def ratios(pyplot, rows):
         axis.axvline(1, color=COLOURS["fastrnn"])
         axis.set(xscale="log", xlabel="time / time of fastrnn")
         axis.set_yticks(range(len(shapes)), shapes)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.invert_yaxis()
         axis.grid(axis="y", alpha=0.3)
     axes[0].set_ylabel("T,B,I,H")
-    axes[-1].legend(fontsize="small")
+    legend(figure, axes)
     return figure
 
 
@@ -96,7 +115,7 @@ def roofline(pyplot, rows):
                 if points:
                     axis.plot(*zip(*points, strict=True), mark, color=colour, label=label, ms=4)
         axis.set(xscale="log", yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
-        axis.legend(fontsize="small", title=" ".join(f"{m} {c}" for c, m in MARKS.items()))
+    legend(figure, axes, title="triangle rnn, dot lstm,\nsquare gru")
     return figure
 
 
@@ -121,7 +140,7 @@ def scaling(pyplot, rows):
         axis.set(xlabel="threads")
         axis.set_xticks(own[0]["counts"])
     axes[0].set_ylabel("times faster")
-    axes[-1].legend(fontsize="small")
+    legend(figure, axes)
     return figure
 
 
@@ -141,7 +160,7 @@ def latencies(pyplot, rows):
             axis.axvline(least, color="k", linestyle="--", label="weights / L2 bandwidth")
         axis.set(xscale="log", yscale="log", xlabel="us per step")
     axes[0].set_ylabel("share of steps that take longer")
-    axes[-1].legend(fontsize="small")
+    legend(figure, axes)
     return figure
 
 
