@@ -52,8 +52,8 @@ def main(argv=None):
     options = parser_of().parse_args(argv)
     try:
         about, rows, broken = run(options, argv)
-        for name in dict.fromkeys(row["command"] for row in rows):
-            show(name, rows)
+        for command, title, group in report.groups(rows):
+            print(f"\n## {title}\n\n{commands.load(command).table(group)}")
         if options.plots:
             draw(rows, options.plots)
         worse = options.compare and slower(options.compare, about, rows)
@@ -81,8 +81,9 @@ def run(options, argv):
                 bar.write(f"refused: {error}", file=sys.stderr)
                 broken = True
                 continue
-            key = f"{name}: {job.label}, {about['threads']} threads"
-            rows.append({"command": name, "key": key, "label": job.label, **row})
+            key = f"{name}: {job.label}, {report.threads_text(about['threads'])}"
+            named = {"command": name, "key": key, "label": job.label, "threads": about["threads"]}
+            rows.append(named | row)
             bar.write(report.brief(rows[-1]))
             if options.json:
                 report.save(options.json, about, rows)
@@ -147,11 +148,6 @@ def each_count(options, argv):
     if options.json:
         report.save(options.json, about, rows)
     return about, rows, broken
-
-
-def show(name, rows):
-    found = [row for row in rows if row["command"] == name]
-    print(f"\n## {name}\n\n{commands.load(name).table(found)}")
 
 
 def draw(rows, folder):

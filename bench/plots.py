@@ -1,9 +1,8 @@
 """What rows look like: ratio per shape, roofline, scaling by threads, latency distribution, training of optimizers."""
 
 import statistics
-from pathlib import Path
 
-from . import duel, stats
+from . import duel, report, stats
 
 COLOURS = {
     "fastrnn": "C3",
@@ -24,12 +23,11 @@ def draw(rows, folder):
     from matplotlib import pyplot
 
     folder.mkdir(parents=True, exist_ok=True)
-    for command in dict.fromkeys(row["command"] for row in rows):
-        own = [row for row in rows if row["command"] == command]
+    for command, title, own in report.groups(rows):
         for name, drawer in FIGURES.get(command, {}).items():
             figure = drawer(pyplot, own)
             if figure is not None:
-                path = Path(folder) / f"{command}-{name}.png"
+                path = folder / f"{title.replace(', ', '-').replace(' ', '-')}-{name}.png"
                 figure.savefig(path, dpi=120, bbox_inches="tight")
                 pyplot.close(figure)
                 yield path

@@ -34,6 +34,22 @@ def brief(row):
     return f"{row['label']}: {', '.join(parts)}{unfit(row)}"
 
 
+def groups(rows):
+    """[(command, title, rows)]: the rows by command, and by threads where a command ran with several numbers."""
+    found = {}
+    for row in rows:
+        found.setdefault((row["command"], row["threads"]), []).append(row)
+    commands = [command for command, _ in found]
+    return [
+        (c, c if commands.count(c) == 1 else f"{c}, {threads_text(n)}", group)
+        for (c, n), group in found.items()
+    ]
+
+
+def threads_text(n):
+    return f"{n} thread" if n == 1 else f"{n} threads"
+
+
 def table(headers, rows):
     """A Markdown table with columns of equal width."""
     cells = [list(headers), *[[str(cell) for cell in row] for row in rows]]

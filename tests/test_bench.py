@@ -337,6 +337,15 @@ def test_files_keep_what_was_measured(tmp_path):
     assert found["rows"] == [{"key": "a", "seconds": {"fastrnn": [0.123457, 1.0]}, "shape": [1, 2]}]
 
 
+def test_numbers_of_threads_get_tables_of_their_own():
+    rows = [
+        {"command": c, "threads": n}
+        for c, n in [("grid", 1), ("grid", 2), ("memory", 2), ("grid", 1)]
+    ]
+    found = [(title, len(group)) for _, title, group in report.groups(rows)]
+    assert found == [("grid, 1 thread", 2), ("grid, 2 threads", 1), ("memory", 1)]
+
+
 def duel_row(**seconds):
     case = cases.Case("lstm", "infer", 10, 10, 10, 10)
     about = {"cell": "lstm", "mode": "infer", "shape": case.shape, "flops": 1e9, "activations": 1e6}
@@ -375,7 +384,9 @@ def test_plots_are_drawn(tmp_path):
     from bench import plots
 
     rows = [duel_row(fastrnn=0.02, torch=0.04), duel_row(fastrnn=0.02, torch=0.16)]
-    rows = [row | {"command": "grid", "bytes": 1e8, "copy": [9.0, 11.0]} for row in rows]
+    rows = [
+        row | {"command": "grid", "threads": 2, "bytes": 1e8, "copy": [9.0, 11.0]} for row in rows
+    ]
     assert [path.name for path in plots.draw(rows, tmp_path)] == [
         "grid-ratios.png",
         "grid-roofline.png",
