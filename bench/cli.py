@@ -2,17 +2,15 @@
 
 import argparse
 import dataclasses
-import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from tqdm import tqdm
-
 import fastrnn
 
 from . import ROOT, __doc__, commands, compare, machine, peers, race, report
+from .session import Session
 
 
 def parser_of():
@@ -51,43 +49,36 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     options = parser_of().parse_args(argv)
     try:
-        about, rows, broken = run(options, argv)
-        for command, title, group in report.groups(rows):
-            print(f"\n## {title}\n\n{commands.load(command).table(group)}")
-        if options.plots:
-            draw(rows, options.plots)
-        worse = options.compare and slower(options.compare, about, rows)
-    except (peers.Disagreement, compare.Incomparable) as error:
+        rows, bad = run(options, argv)
+    except compare.Incomparable as error:
         raise SystemExit(f"bench: {error}") from None
-    return 1 if broken or worse else 0
+    for command, title, group in report.groups(rows):
+        print(f"\n## {title}\n\n{commands.load(command).table(group)}")
+    if options.plots:
+        draw(rows, options.plots)
+    if options.compare:
+        text, worse = compare.compare(report.load(options.compare)["rows"], rows)
+        print(f"\ncompared with {options.compare}: {text}")
+        bad |= worse
+    return int(bad)
 
 
 def run(options, argv):
-    """(machine, rows, whether a peer disagreed)."""
+    """(rows, whether a peer was refused or a process failed)."""
+    old = report.load(options.compare) if options.compare else None
     several = options.threads and len(options.threads) > 1
     if several and not getattr(module_of(options), "takes_counts", False):
         return each_count(options, argv)
-    names = commands.NAMES if options.command == "all" else [options.command]
-    todo = [(name, job) for name in names for job in jobs_of(name, options, argv)]
     about = machine.about(threads_of(options), peers.packages(peers_of(options)))
+    if old:
+        compare.check_machines(old["machine"], about)
     print(report.headline(about), flush=True)
-    rows, broken = [], False
-    with tqdm(todo, unit="case", disable=None, smoothing=0.1) as bar:
-        for name, job in bar:
-            bar.set_postfix_str(job.label)
-            try:
-                row = job.run()
-            except peers.Disagreement as error:
-                bar.write(f"refused: {error}", file=sys.stderr)
-                broken = True
-                continue
-            key = f"{name}: {job.label}, {report.threads_text(about['threads'])}"
-            named = {"command": name, "key": key, "label": job.label, "threads": about["threads"]}
-            rows.append(named | row)
-            bar.write(report.brief(rows[-1]))
-            if options.json:
-                report.save(options.json, about, rows)
-    return about, rows, broken
+    names = commands.NAMES if options.command == "all" else [options.command]
+    session = Session(about, options.json)
+    session.run([(name, job) for name in names for job in jobs_of(name, options, argv)])
+    if old:
+        session.confirm(old)
+    return session.rows, session.refused
 
 
 def module_of(options):
@@ -128,18 +119,18 @@ def effort_of(options):
 
 def each_count(options, argv):
     """A process per number of threads: some peers take it once, when they start."""
-    abouts, rows, broken = [], [], False
+    abouts, rows, bad = [], [], False
     at = argv.index(options.command)
+    older = str(Path(options.compare).resolve()) if options.compare else ""
     with tempfile.TemporaryDirectory() as folder:
         for n in options.threads:
             path = Path(folder) / f"{n}.json"
-            # The last of each option counts: the child writes for us, and we draw and compare.
-            last = ["--threads", str(n), "--json", str(path), "--plots", "", "--compare", ""]
+            # The last of each option counts: this process writes the one file, and draws.
+            last = ["--threads", str(n), "--json", str(path), "--plots", "", "--compare", older]
             command = [sys.executable, "-m", "bench", options.command, *argv[at + 1 :], *last]
-            done = subprocess.run(command, cwd=ROOT)
-            broken |= done.returncode != 0
+            bad |= subprocess.run(command, cwd=ROOT).returncode != 0
             if path.exists():
-                found = json.loads(path.read_text("utf-8"))
+                found = report.load(path)
                 abouts.append(found["machine"])
                 rows += found["rows"]
     if not abouts:
@@ -147,7 +138,7 @@ def each_count(options, argv):
     about = abouts[0] | {"threads": options.threads}
     if options.json:
         report.save(options.json, about, rows)
-    return about, rows, broken
+    return rows, bad
 
 
 def draw(rows, folder):
@@ -155,9 +146,3 @@ def draw(rows, folder):
 
     for path in plots.draw(rows, Path(folder)):
         print(f"written: {path}")
-
-
-def slower(path, about, rows):
-    text, worse = compare.compare(report.load(path), about, rows)
-    print(f"\ncompared with {path}: {text}")
-    return worse

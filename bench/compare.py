@@ -5,6 +5,8 @@ of the row), so that a machine in a slow hour is no regression. A row is worse i
 older third quartile and its median is up by more than MARGIN; a value (bytes) if it grew by more than MARGIN.
 """
 
+from typing import NamedTuple
+
 from . import report, stats
 
 MARGIN = 0.05
@@ -24,24 +26,30 @@ def _ours(row):
     return [name for name in row.get("seconds", ()) if name.startswith("fastrnn")]
 
 
+class Change(NamedTuple):
+    key: str
+    name: str
+    #: new / old
+    ratio: float
+    #: beyond the noise
+    worse: bool
+
+
 def changes(old, new):
-    """(key and name, new / old, whether it is worse beyond the noise) of all that both runs have and were fit for."""
+    """The changes of all that both runs have and were fit for."""
     before = {row["key"]: row for row in old}
     for row in new:
         other = before.get(row["key"])
         if other is None or not (row.get("fit", True) and other.get("fit", True)):
             continue
-        for name in set(_ours(row)) & set(_ours(other)):
+        for name in [name for name in _ours(row) if name in _ours(other)]:
             (_, middle, third), (first, now, _) = quartiles_of(other, name), quartiles_of(row, name)
-            yield (
-                f"{row['key']}: {name}",
-                now / middle,
-                first > third and now > middle * (1 + MARGIN),
-            )
+            worse = first > third and now > middle * (1 + MARGIN)
+            yield Change(row["key"], name, now / middle, worse)
         for name, value in row.get("values", {}).items():
             then = other.get("values", {}).get(name)
             if then:
-                yield f"{row['key']}: {name}", value / then, value > then * (1 + MARGIN)
+                yield Change(row["key"], name, value / then, value > then * (1 + MARGIN))
 
 
 def check_machines(old, new):
@@ -53,15 +61,13 @@ def check_machines(old, new):
             )
 
 
-def compare(old, about, rows):
-    """(text, whether anything is worse) of a run beside the older file's content."""
-    check_machines(old["machine"], about)
-    found = sorted(changes(old["rows"], rows), key=lambda change: -change[1])
-    worse = [[key, f"{ratio:.2f}"] for key, ratio, bad in found if bad]
+def compare(old, new):
+    """(text, whether anything is worse) of the rows of a run beside those of an older one."""
+    found = sorted(changes(old, new), key=lambda change: -change.ratio)
     if not found:
         return "nothing to compare: no case is in both files and fit", False
-    ratios = [ratio for _, ratio, _ in found]
-    text = f"{len(found)} compared: times {stats.geometric_mean(ratios):.3f} in the mean"
+    text = f"{len(found)} compared: times {stats.geometric_mean([c.ratio for c in found]):.3f} in the mean"
+    worse = [[f"{c.key}: {c.name}", f"{c.ratio:.2f}"] for c in found if c.worse]
     if worse:
         text += f", {len(worse)} slower beyond the noise\n" + report.table(["", "new / old"], worse)
     return text, bool(worse)

@@ -46,21 +46,19 @@ def measure(case, options):
     samplers = {name: race.timer(work, options.effort) for name, work in works.items()}
     row = race.race(samplers, threads=options.threads, effort=options.effort)
     kinds = KINDS[: 3 if "torch" in options.peers else 2]
-    values = {}
-    for kind in kinds:
-        values |= sizes(case, kind, options.threads)
-    return row | {"shape": case.shape, "cell": case.cell, "values": values}
+    parts = {kind: sizes(case, kind, options.threads) for kind in kinds}
+    values = {f"{kind} bytes": part["all"] for kind, part in parts.items() if part}
+    return row | {"shape": case.shape, "cell": case.cell, "values": values, "parts": parts}
 
 
 def sizes(case, kind, threads):
-    """Bytes per t, b and h, and those that stay the same."""
+    """All bytes per t, b and h; those that grow with them; those that stay the same."""
     twice = dataclasses.replace(case, T=2 * case.T)
     less, more = (extra_bytes(each, kind, threads) for each in (case, twice))
     if more is None:
         return {}
     units = case.T * case.B * case.H
-    named = {"all": less / units, "bytes": (more - less) / units, "fixed": 2 * less - more}
-    return {f"{kind} {name}": value for name, value in named.items()}
+    return {"all": less / units, "growing": (more - less) / units, "fixed": 2 * less - more}
 
 
 def step(case, data, kind):
@@ -131,17 +129,22 @@ def table(rows):
     lines = []
     for row in rows:
         ratio = stats.ratio(row, 'fastrnn memory="full"', 'fastrnn memory="low"')
-        values = [size_text(row["values"], kind) for kind in KINDS]
+        values = [size_text(row["parts"].get(kind)) for kind in KINDS]
         lines.append([row["label"] + report.unfit(row), *values, f"{ratio:.2f}"])
-    headers = ["bytes per t, b, h (+ fixed)", "full", 'memory="low"', "torch", "time low / full"]
+    headers = [
+        "bytes per t, b, h (growing + fixed)",
+        "full",
+        'memory="low"',
+        "torch",
+        "time low / full",
+    ]
     return report.table(headers, lines)
 
 
-def size_text(values, kind):
-    if f"{kind} bytes" not in values:
-        return ""
-    whole, slope, fixed = (values[f"{kind} {name}"] for name in ("all", "bytes", "fixed"))
-    return f"{whole:.1f} ({slope:.1f} + {fixed / 1e6:.1f} MB)"
+def size_text(part):
+    return (
+        f"{part['all']:.1f} ({part['growing']:.1f} + {part['fixed'] / 1e6:.1f} MB)" if part else ""
+    )
 
 
 if __name__ == "__main__":
