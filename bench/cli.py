@@ -24,6 +24,9 @@ def parser_of():
         common(sub)
         getattr(module, "add_arguments", lambda sub: None)(sub)
     common(several.add_parser("all", help=f"all of {', '.join(commands.NAMES)}"))
+    old = several.add_parser("show", help="the tables of result files, without a run")
+    old.add_argument("files", nargs="+", metavar="FILE.json")
+    old.add_argument("--plots", metavar="FOLDER", help="draw them there, too")
     return parser
 
 
@@ -48,14 +51,13 @@ def counts(text):
 def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     options = parser_of().parse_args(argv)
+    if options.command == "show":
+        return show([report.load(path) for path in options.files], options.plots)
     try:
         rows, bad = run(options, argv)
     except compare.Incomparable as error:
         raise SystemExit(f"bench: {error}") from None
-    for command, title, group in report.groups(rows):
-        print(f"\n## {title}\n\n{commands.load(command).table(group)}")
-    if options.plots:
-        draw(rows, options.plots)
+    tables(rows, options.plots)
     if options.compare:
         text, worse = compare.compare(report.load(options.compare)["rows"], rows)
         print(f"\ncompared with {options.compare}: {text}")
@@ -141,8 +143,19 @@ def each_count(options, argv):
     return rows, bad
 
 
-def draw(rows, folder):
-    from . import plots
+def show(files, folder):
+    for text in dict.fromkeys(report.headline(file["machine"]) for file in files):
+        print(text)
+    tables([row for file in files for row in file["rows"]], folder)
+    return 0
 
-    for path in plots.draw(rows, Path(folder)):
-        print(f"written: {path}")
+
+def tables(rows, folder):
+    """Print the tables of the rows, and draw them if there is a folder."""
+    for command, title, group in report.groups(rows):
+        print(f"\n## {title}\n\n{commands.load(command).table(group)}")
+    if folder:
+        from . import plots
+
+        for path in plots.draw(rows, Path(folder)):
+            print(f"written: {path}")

@@ -256,6 +256,8 @@ def test_compare_exits_with_one_if_something_is_slower(monkeypatch, tmp_path, ca
     assert run_made_up(monkeypatch, tmp_path, [1.0, 1.01, 1.03], "--compare", old) == 0
     assert run_made_up(monkeypatch, tmp_path, [1.2, 1.21, 1.22], "--compare", old) == 1
     assert "slower beyond the noise" in capsys.readouterr().out
+    assert cli.main(["show", old]) == 0
+    assert "| lstm | train | 1,1,1,1 |" in capsys.readouterr().out
 
 
 def test_a_refused_case_is_left_out_and_the_exit_code_says_so(monkeypatch, capsys):

@@ -9,6 +9,7 @@ from itertools import count
 
 import numpy as np
 
+from fastrnn import functional as F
 from fastrnn import runtime
 
 from .. import duel, machine, peers, race, report, stats
@@ -32,7 +33,7 @@ def jobs(options):
         )
         made += [
             Job(f"step {stream}", lambda case=stream: step_by_step(case, options)),
-            Job(f"call {tiny}", lambda case=tiny: duel.measure(case, options)),
+            Job(f"call {tiny}", lambda case=tiny: call(case, options)),
             Job(f"engine {engine}", lambda case=engine: in_the_engine(case, options)),
             Job(f"large {large}", lambda case=large: large_weights(case, options)),
         ]
@@ -93,14 +94,27 @@ def bytes_of_weights(case):
 # ---------------------------------------------------------------- in the engine, large weights
 
 
+def call(case, options):
+    """A call with hardly any work: with packed weights, as everywhere, and with plain ones."""
+    data, forward = case.data(), getattr(F, case.cell)
+    given = [data[name] for name in ("x", "W", "R", "b")]
+    return beside(case, options, {"fastrnn, plain weights": (lambda: forward(*given),)})
+
+
 def in_the_engine(case, options):
     """A call of many small steps: by the clock of the engine, and by that on the wall beside the peers."""
+    work = peers.load("fastrnn").prepare(case, case.data(), options.threads).work
+    ours = {"fastrnn in the engine": (work, runtime.engine_seconds)}
+    return beside(case, options, ours) | {"steps": case.T}
+
+
+def beside(case, options, more):
+    """The row of all peers, and of {name: (work, clock if it is not that on the wall)}."""
     runners, _ = peers.runners(case, ["fastrnn", *options.peers], options.threads)
-    samplers = {name: race.timer(runner.work, options.effort) for name, runner in runners.items()}
-    ours = runners["fastrnn"].work
-    samplers["fastrnn in the engine"] = race.timer(ours, options.effort, runtime.engine_seconds)
-    row = race.race(samplers, threads=options.threads, effort=options.effort)
-    return row | {"steps": case.T}
+    works = {name: (runner.work,) for name, runner in runners.items()} | more
+    effort = options.effort
+    samplers = {n: race.timer(work, effort, *clock) for n, (work, *clock) in works.items()}
+    return race.race(samplers, threads=options.threads, effort=effort)
 
 
 def large_weights(case, options):

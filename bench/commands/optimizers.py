@@ -159,7 +159,7 @@ def tuned(task, name, options):
         "at the edge": len(rates) > 1 and best in (rates[0], rates[-1]),
         "grid": {str(rate): loss for rate, loss in grid.items()},
         "losses": [losses for losses, _ in runs],
-        "final": statistics.median(losses[-1] for losses, _ in runs),
+        "values": {"validation loss": statistics.median(losses[-1] for losses, _ in runs)},
         "training_seconds": statistics.median(seconds for _, seconds in runs),
     }
 
@@ -192,11 +192,15 @@ def speeds(row):
     return report.table([row["label"] + report.unfit(row), "", "GB/s", f"times {ADAM}"], lines)
 
 
+def final(row):
+    return row["values"]["validation loss"]
+
+
 def losses(rows, task):
-    found = sorted((row for row in rows if row["task"] == task), key=lambda row: row["final"])
+    found = sorted((row for row in rows if row["task"] == task), key=final)
     lines = [
         [row["optimizer"], f"{row['rate']:g}" + (" (edge)" if row["at the edge"] else ""),
-         f"{row['final']:.4f}", f"{row['training_seconds']:.2f}"]
+         f"{final(row):.4f}", f"{row['training_seconds']:.2f}"]
         for row in found
     ]  # fmt: skip
     headers = [task, "learning rate", f"validation loss, {found[0]['unit']}", "s"]
