@@ -49,7 +49,8 @@ MUTANTS = [
      "dc_prev = V(fma)(dgf, M(get)(peephole + units + u, lanes), dc_prev);", ""),
     ("the last row of an odd tile not computed", LSTM, "M(lstm_rows)(s, t, i, lanes, 1, plain,",
      "if (t->rows < 2) M(lstm_rows)(s, t, i, lanes, 1, plain,"),
-    ("the second row of a pair takes the first one's c", LSTM, "(row + q) * s->ld_c_prev + u", "row * s->ld_c_prev + u"),
+    ("the second row of a pair takes the first one's c", LSTM,
+     "(row + q) * s->ld_c_prev + u", "row * s->ld_c_prev + u"),
     ("backward: a pair's second row reads the first one's c", LSTM, "s->c[row0 + q]", "s->c[row0]"),
     # ---- GRU and RNN
     ("z and 1 - z swapped", GRU, "V(fma)(z, V(sub)(h_prev, hh), hh)", "V(fma)(z, V(sub)(hh, h_prev), h_prev)"),

@@ -146,6 +146,7 @@ def test_without_hooks_of_batches_a_batch_asks_for_nothing():
         raise AssertionError("logs were asked for")
 
     calls = CallbackList([History(), EarlyStopping("loss")], model=Model())
+    assert not calls.watches_batches
     calls.on_train_begin()
     calls.on_train_batch_begin(0)
     calls.on_train_batch_end(0, no_logs)
@@ -161,6 +162,7 @@ def test_hooks_of_batches_by_either_name(hook, kind):
     else:
         one = LambdaCallback(**{hook: lambda batch, logs: seen.append((batch, logs))})
     calls = CallbackList([one, History()])
+    assert calls.watches_batches
     calls.on_train_batch_end(3, lambda: {"loss": np.float32(0.5)})
     assert seen == [(3, {"loss": 0.5})]
     assert type(seen[0][1]["loss"]) is float

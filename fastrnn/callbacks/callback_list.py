@@ -85,6 +85,11 @@ class CallbackList(Callback):
             for hook in BATCH_HOOKS
         }
 
+    @property
+    def watches_batches(self) -> bool:
+        """Whether some callback wants to be called at batches; if not, a loop need not tell any."""
+        return any(self._batch_hooks.values())
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Call every callback's hook."""
         self._call("on_train_begin", logs)
