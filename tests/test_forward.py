@@ -6,6 +6,7 @@ from hypothesis import given, settings
 
 import reference
 import tally
+from fastrnn import functional as F
 from helpers import budget, forward, forward_numbers
 from strategies import ACTIVATIONS, CELLS, EXTRAS, SIZES, Case, cases, first_tame, with_
 
@@ -198,3 +199,18 @@ def test_a_call_leaves_nothing_behind(cell, training):
         again = forward_numbers(case, case.data(), training=training)
         for a, b in zip((right[0], *right[1]), (again[0], *again[1]), strict=True):
             assert a.tobytes() == b.tobytes()
+
+
+def test_full_rows_of_many_shapes():
+    """Calls with full rows share what they have in common, for each shape and direction its own."""
+    rng = np.random.default_rng(0)
+    W, R = rng.normal(size=(2, 8)), rng.normal(size=(2, 8))
+    shapes = [(B, T) for B in (1, 2, 3, 5) for T in (1, 2, 3, 5)] * 2
+    for B, T in shapes:
+        x = rng.normal(size=(B, T, 2))
+        for reverse in (False, True):
+            plain = F.lstm(x, W, R, reverse=reverse)
+            masked = F.lstm(x, W, R, reverse=reverse, mask=np.ones((B, T), bool))
+            major = F.lstm(x.swapaxes(0, 1), W, R, reverse=reverse, time_major=True)
+            np.testing.assert_array_equal(plain.y, masked.y)
+            np.testing.assert_array_equal(plain.y, major.y.swapaxes(0, 1))

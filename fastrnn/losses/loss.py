@@ -18,7 +18,8 @@ __all__ = ["EPSILON", "FunctionLoss", "Loss"]
 #: Keras's epsilon: probabilities stay this far from 0 and 1.
 EPSILON = 1e-7
 
-REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "none", None)
+MEANS = ("sum_over_batch_size", "mean")
+REDUCTIONS = (*MEANS, "sum", "mean_with_sample_weight", "none", None)
 
 #: What a loss hands out for the way back: gradients at the per-sample losses in, those at y_pred out.
 Backward = Callable[[np.ndarray], np.ndarray]
@@ -203,6 +204,8 @@ class Loss(Configured):
 
     def _outputs(self, y_pred: Any) -> np.ndarray:
         array = as_floats(type(self).__name__, "y_pred", y_pred, self.dtype)
+        if array.ndim and self.axis == -1:
+            return array
         if not array.ndim:
             raise ShapeError(
                 f"{type(self).__name__}: y_pred must have at least one axis, got a number\n"
@@ -249,6 +252,8 @@ class Loss(Configured):
 
     def _divisor(self, values: np.ndarray, weights: np.ndarray | None, mask: Any) -> float:
         """Return what the sum of the weighted losses is divided by."""
+        if mask is None and self.reduction in MEANS:
+            return float(values.size)
         if self.reduction == "sum" or not self._reduces:
             return 1.0
         if self.reduction == "mean_with_sample_weight" and weights is not None:
