@@ -158,6 +158,15 @@ def test_nan_and_other_shapes_are_differences(bad):
     assert peers.check("case", "peer", {"y": np.ones(3)}, {"y": np.ones(3)}, 1e-4) == 0.0
 
 
+def test_a_peer_that_fails_refuses_the_case(monkeypatch):
+    def fail(numbers):
+        raise MemoryError("too large")
+
+    fake(monkeypatch, fail)
+    with pytest.raises(peers.Disagreement, match="torch must run, got MemoryError: too large"):
+        peers.runners(CASE, ["fastrnn", "torch"], fastrnn.get_num_threads())
+
+
 def test_a_peer_without_the_case_is_left_out():
     inference = cases.Case("gru", "infer", 3, 2, 4, 5)
     for name in ("onnxruntime", "openvino"):
@@ -165,13 +174,18 @@ def test_a_peer_without_the_case_is_left_out():
 
 
 def test_torch_agrees_where_it_is_installed():
-    pytest.importorskip("torch")
-    threads = fastrnn.get_num_threads()
-    for cell in cases.CELLS:
-        for dtype in ("float32", "float64"):
-            case = cases.Case(cell, "train", 4, 3, 5, 6, dtype)
-            _, differences = peers.runners(case, ["fastrnn", "torch"], threads)
-            assert differences["torch"] <= peers.TOLERANCE[dtype]
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        for cell in cases.CELLS:
+            for dtype in ("float32", "float64"):
+                case = cases.Case(cell, "train", 4, 3, 5, 6, dtype)
+                _, differences = peers.runners(
+                    case, ["fastrnn", "torch"], fastrnn.get_num_threads()
+                )
+                assert differences["torch"] <= peers.TOLERANCE[dtype]
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_onnx_weights_are_reordered():

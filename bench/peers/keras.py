@@ -1,20 +1,23 @@
-"""Keras 3: a layer in a compiled function on TensorFlow, or eagerly on torch (KERAS_BACKEND chooses); batch-major.
+"""Keras 3: a layer in a compiled function on TensorFlow, or else eagerly on torch (KERAS_BACKEND chooses); batch-major.
 
 Inference goes through XLA, which is up to four times faster there; gradients do not: with XLA they take longer.
 """
 
+import importlib.util
 import os
 
 import numpy as np
 
 from . import Runner
 
-BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
+BACKENDS = ("tensorflow", "torch")
+_first = next((name for name in BACKENDS if importlib.util.find_spec(name)), BACKENDS[0])
+BACKEND = os.environ.get("KERAS_BACKEND", _first)
 PACKAGES = ("keras", BACKEND)
 
 
 def refuses(case):
-    return None
+    return None if BACKEND in BACKENDS else f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}"
 
 
 def start(threads):
