@@ -198,6 +198,9 @@ cpdef int backward(Job job, dy, dstate_h, dstate_c, dx, dW, dR, db, dinit_h, din
     b.gates.k = b.proj.k = f.k
     b.gates.tokens = b.proj.tokens = N
     b.gates.n, b.gates.blocks = m.H, layout.blocks
+    if layout.one_order:
+        # One block of all columns: its panels are full but for the last, whatever H is.
+        b.gates.n, b.gates.blocks = layout.blocks * m.H, 1
     b.proj.n, b.proj.blocks = f.K, 1
     add_part(&parts, &b.scratch, 1, max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)))
     memory = take_parts(&parts)

@@ -13,6 +13,7 @@ cdef struct Layout:
     int r_first, r_groups       # h_in R fills the blocks [r_first, r_first + r_groups)
     Py_ssize_t r_gate[4]        # group -> gate of R
     bint bias_in_place          # b has the order of the blocks
+    bint one_order              # W, R, b and the gate buffer have the same blocks in the same order
 
 cdef struct Matrices:
     const fr_kernels *k

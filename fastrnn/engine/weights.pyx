@@ -44,6 +44,7 @@ cdef Layout read_layout(cell):
     for j, name in enumerate(cell.r_blocks):
         layout.r_gate[j] = cell.gates.index("h" if name == "q" else name)
     layout.bias_in_place = cell.x_blocks == cell.gates and not cell.two_biases
+    layout.one_order = cell.gates == cell.blocks == cell.x_blocks == cell.r_blocks
     return layout
 
 
