@@ -26,20 +26,21 @@ INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p) {
     panel.offset = p * groups * per_group * LANES;
     panel.width = panel.vectors * LANES;
     panel.full = 1;
-    for (int v = 0; v < panel.vectors; v++) {
-        const ptrdiff_t group = v / used, at = (v % used) * LANES;
-        ptrdiff_t lanes = left - at;
-        lanes = lanes > LANES ? LANES : lanes < 0 ? 0 : lanes;
-        panel.unit[v] = first + at;
-        panel.group[v] = group;
-        panel.lanes[v] = lanes;
-        panel.full &= lanes == LANES;
+    for (ptrdiff_t group = 0, v = 0; group < groups; group++) {
+        for (ptrdiff_t at = 0; at < used * LANES; at += LANES, v++) {
+            const ptrdiff_t lanes = left - at;
+            panel.unit[v] = first + at;
+            panel.group[v] = group;
+            panel.lanes[v] = lanes > LANES ? LANES : lanes < 0 ? 0 : lanes;
+            panel.full &= lanes >= LANES;
+        }
     }
     return panel;
 }
 
 /* Rows of the i-th of `tiles` tiles that share `rows` as evenly as can be: 13 = 5 + 4 + 4, not 6 + 6 + 1. */
 INLINE ptrdiff_t M(tile_start)(ptrdiff_t rows, ptrdiff_t tiles, ptrdiff_t i) {
+    if (tiles == 1) return i * rows; /* a division costs as much as a small step's panel */
     const ptrdiff_t base = rows / tiles, extra = rows % tiles;
     return i * base + (i < extra ? i : extra);
 }
@@ -74,7 +75,9 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
 
 /* Into how many equal parts the depth of a panel is cut, so that a part stays in a near cache. */
 INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t width) {
-    const ptrdiff_t most = PANEL_BYTES / (width * (ptrdiff_t)sizeof(REAL));
+    const ptrdiff_t bytes = width * (ptrdiff_t)sizeof(REAL);
+    if (k * bytes <= PANEL_BYTES) return 1;
+    const ptrdiff_t most = PANEL_BYTES / bytes;
     return (k + most - 1) / most;
 }
 
@@ -100,7 +103,8 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, ptrdiff_t parts,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                             const ptrdiff_t *at_c) {
-    const ptrdiff_t tallest = tile_rows[panel->vectors], tiles = (rows + tallest - 1) / tallest;
+    const ptrdiff_t tallest = tile_rows[panel->vectors];
+    const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         for (ptrdiff_t i = 0; i < tiles; i++) {

@@ -38,12 +38,14 @@ typedef struct {
     _Alignas(128) int stop; /* thread 0 wants everybody to return */
     int agreed; /* the same for the whole team between two barriers */
     double polled; /* when thread 0 last looked for signals */
+    double work; /* what it has done since it last looked at the clock */
     unsigned long outside; /* thread 0's floating-point control word outside the engine */
 } fr_team;
 
 static inline void fr_team_start(fr_team *team, double now) {
     team->arrived = team->round = team->stop = team->agreed = 0;
     team->polled = now;
+    team->work = 0;
 }
 
 static inline void fr_pause(void) {
@@ -79,6 +81,14 @@ static inline int fr_stopping(fr_team *team) {
 }
 
 static inline void fr_stop(fr_team *team) { __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED); }
+
+/* Whether `work` more multiply-adds of thread 0 make it worth to look at the clock, which costs as much as a small step. */
+static inline int fr_due(fr_team *team, double work) {
+    team->work += work;
+    if (team->work < 1e6) return 0;
+    team->work = 0;
+    return 1;
+}
 
 static inline double fr_seconds(void) {
     struct timespec now;

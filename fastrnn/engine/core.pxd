@@ -7,6 +7,7 @@ cdef extern from "barrier.h" nogil:
         pass
     int fr_barrier(fr_team *team, int size)
     int fr_stopping(fr_team *team)
+    int fr_due(fr_team *team, double work)
     double fr_seconds()
 
 # One thread's share of a parallel region: thread `rank` of `size`.

@@ -2,8 +2,8 @@
 
 cimport numpy as cnp
 
-from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_stopping, fr_team, kernels_of, poll, run, take, take_parts,
-                    times)
+from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
+                    take_parts, times)
 from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
 
 cnp.import_array()
@@ -56,7 +56,7 @@ cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, c
             c_rows[i] = c + (first + i) * ldc * item
         k.product(&p)
         first += p.rows
-        if rank == 0:
+        if rank == 0 and fr_due(team, <double> p.rows * depth * n):
             poll(team)
 
 

@@ -8,7 +8,7 @@ all plans give the same bits.
 
 from libc.string cimport memcpy, memmove, memset
 
-from .core cimport fr_barrier, fr_stopping, fr_team, poll, run
+from .core cimport fr_barrier, fr_due, fr_stopping, fr_team, poll, run
 from .job cimport BATCH, HIDDEN, Backward, Forward, Job
 from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
@@ -185,7 +185,7 @@ cdef void run_step(const Forward *f, int kind, const fr_forward *s, fr_team *tea
             part.c = <char *> part.c + rows * s.ld_c * item
         part.h = <char *> part.h + rows * s.ld_h * item
         part.token += rows if s.y != NULL else 0
-        if rank == 0:
+        if rank == 0 and fr_due(team, <double> rows * s.k * f.ld_g):
             poll(team)
 
 
