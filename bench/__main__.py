@@ -1,4 +1,8 @@
+import faulthandler
+import sys
+
 from .cli import main
 
 if __name__ == "__main__":
-    main()
+    faulthandler.enable()  # much foreign code runs here: a crash shall say where
+    sys.exit(main())

@@ -67,42 +67,45 @@ def main(argv=None):
 
 def run(options, argv):
     """(rows, whether a peer was refused or a process failed)."""
+    parts = parts_of(options)
+    return here(options) if len(parts) == 1 else apart(options, argv, parts)
+
+
+def parts_of(options):
+    """[(command, numbers of threads)], each the work of one process: some peers take the number once, when they start,
+    and a peer that crashes shall take no other command with it."""
+    names = commands.NAMES if options.command == "all" else [options.command]
+    parts = []
+    for name in names:
+        if options.threads is None or getattr(commands.load(name), "takes_counts", False):
+            parts.append((name, options.threads))
+        else:
+            parts += [(name, [n]) for n in options.threads]
+    return parts
+
+
+def here(options):
+    """Run one command in this process."""
     old = report.load(options.compare) if options.compare else None
-    several = options.threads and len(options.threads) > 1
-    if several and not getattr(module_of(options), "takes_counts", False):
-        return each_count(options, argv)
-    about = machine.about(threads_of(options), peers.packages(peers_of(options)))
+    found = jobs_of(options)
+    about = machine.about(options.threads, peers.packages(options.peers))
     if old:
         compare.check_machines(old["machine"], about)
     print(report.headline(about), flush=True)
-    names = commands.NAMES if options.command == "all" else [options.command]
     session = Session(about, options.json)
-    session.run([(name, job) for name in names for job in jobs_of(name, options, argv)])
+    session.run([(options.command, job) for job in found])
     if old:
         session.confirm(old)
     return session.rows, session.refused
 
 
-def module_of(options):
-    return None if options.command == "all" else commands.load(options.command)
-
-
-def jobs_of(name, options, argv):
-    """The jobs of one command; `all` hands its options to each, which adds the defaults of its own."""
-    if options.command == "all":
-        at = argv.index("all")
-        options = parser_of().parse_args([*argv[:at], name, *argv[at + 1 :]])
+def jobs_of(options):
+    """The jobs of one command."""
     options.counts = options.threads
-    options.threads = threads_of(options)
+    options.threads = max(options.counts) if options.counts else fastrnn.get_num_threads()
     options.peers = peers_of(options)
     options.effort = effort_of(options)
-    return commands.load(name).jobs(options)
-
-
-def threads_of(options):
-    if isinstance(options.threads, int):
-        return options.threads
-    return max(options.threads) if options.threads else fastrnn.get_num_threads()
+    return commands.load(options.command).jobs(options)
 
 
 def peers_of(options):
@@ -119,28 +122,39 @@ def effort_of(options):
     return dataclasses.replace(effort, rounds=options.rounds) if options.rounds else effort
 
 
-def each_count(options, argv):
-    """A process per number of threads: some peers take it once, when they start."""
-    abouts, rows, bad = [], [], False
+def apart(options, argv, parts):
+    """A process for each part; their rows in one file."""
+    files, bad = [], False
+    with tempfile.TemporaryDirectory() as folder:
+        for number, part in enumerate(parts):
+            path = Path(folder) / f"{number}.json"
+            code = subprocess.run(command_of(options, argv, part, path), cwd=ROOT).returncode
+            if code:
+                print(f"bench: {part[0]} ended with {code}", file=sys.stderr)
+            bad |= code != 0
+            files += [report.load(path)] if path.exists() else []
+            if options.json and files:
+                report.save(options.json, *merged(files))
+    return (merged(files)[1] if files else []), bad
+
+
+def command_of(options, argv, part, path):
+    """The command line of a part. The last of each option counts: this process writes the one file, and draws."""
+    name, numbers = part
     at = argv.index(options.command)
     older = str(Path(options.compare).resolve()) if options.compare else ""
-    with tempfile.TemporaryDirectory() as folder:
-        for n in options.threads:
-            path = Path(folder) / f"{n}.json"
-            # The last of each option counts: this process writes the one file, and draws.
-            last = ["--threads", str(n), "--json", str(path), "--plots", "", "--compare", older]
-            command = [sys.executable, "-m", "bench", options.command, *argv[at + 1 :], *last]
-            bad |= subprocess.run(command, cwd=ROOT).returncode != 0
-            if path.exists():
-                found = report.load(path)
-                abouts.append(found["machine"])
-                rows += found["rows"]
-    if not abouts:
-        raise SystemExit("bench: no run came to an end")
-    about = abouts[0] | {"threads": options.threads}
-    if options.json:
-        report.save(options.json, about, rows)
-    return rows, bad
+    last = ["--json", str(path), "--plots", "", "--compare", older]
+    last += ["--threads", ",".join(map(str, numbers))] if numbers else []
+    return [sys.executable, "-m", "bench", name, *argv[at + 1 :], *last]
+
+
+def merged(files):
+    """(machine, rows) of several result files of one machine."""
+    abouts = [file["machine"] for file in files]
+    versions = {name: value for about in abouts for name, value in about["versions"].items()}
+    threads = max(about["threads"] for about in abouts)
+    rows = [row for file in files for row in file["rows"]]
+    return abouts[0] | {"threads": threads, "versions": versions}, rows
 
 
 def show(files, folder):

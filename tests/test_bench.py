@@ -2,6 +2,8 @@
 
 import argparse
 import itertools
+import pathlib
+import runpy
 import types
 
 import numpy as np
@@ -193,8 +195,7 @@ def test_thread_counts_are_checked():
 
 
 def made(command, *options):
-    options = cli.parser_of().parse_args([command, "--peers", *options])
-    return cli.jobs_of(command, options, [])
+    return cli.jobs_of(cli.parser_of().parse_args([command, "--peers", *options]))
 
 
 @pytest.mark.parametrize("command", [*commands.NAMES, *commands.EXTRAS])
@@ -211,10 +212,46 @@ def test_grid_has_the_thirteen_shapes_and_deepbench_caps_time():
     assert max(steps) == deepbench.CAP == 150 and len(steps) > 40
 
 
-def test_all_hands_its_options_to_each(monkeypatch):
-    argv = ["all", "--quick", "--threads", "1"]
+def parts(*argv):
+    return cli.parts_of(cli.parser_of().parse_args(argv))
+
+
+def test_each_command_and_number_of_threads_has_a_process():
+    assert parts("grid") == [("grid", None)] and parts("grid", "--threads", "2") == [("grid", [2])]
+    assert parts("grid", "--threads", "1,2") == [("grid", [1]), ("grid", [2])]
+    assert parts("threads", "--threads", "1,2") == [("threads", [1, 2])]
+    assert [name for name, _ in parts("all")] == list(commands.NAMES)
+
+
+def test_the_options_of_a_part():
+    argv = [
+        "all",
+        "--quick",
+        "--threads",
+        "1,2",
+        "--json",
+        "mine",
+        "--compare",
+        "old",
+        "--plots",
+        "p",
+    ]
     options = cli.parser_of().parse_args(argv)
-    assert len(cli.jobs_of("grid", options, argv)) == 2 * 2 * len(cases.QUICK)
+    line = cli.command_of(options, argv, ("grid", [2]), "its")
+    given = cli.parser_of().parse_args(line[3:])
+    assert (given.command, given.quick, given.threads, given.json) == ("grid", True, [2], "its")
+    assert given.plots == "" and pathlib.Path(given.compare) == pathlib.Path("old").resolve()
+
+
+def test_parts_become_one_file():
+    one = {"machine": {"cpu": "x", "threads": 1, "versions": {"a": "1"}}, "rows": [1]}
+    two = {"machine": {"cpu": "x", "threads": 2, "versions": {"b": "2"}}, "rows": [2, 3]}
+    about, rows = cli.merged([one, two])
+    assert about == {"cpu": "x", "threads": 2, "versions": {"a": "1", "b": "2"}} and rows == [
+        1,
+        2,
+        3,
+    ]
 
 
 def run_made_up(monkeypatch, tmp_path, seconds, *options):
@@ -237,6 +274,14 @@ def test_compare_exits_with_one_if_something_is_slower(monkeypatch, tmp_path, ca
     assert "slower beyond the noise" in capsys.readouterr().out
     assert cli.main(["show", old]) == 0
     assert "| lstm | train | 1,1,1,1 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_exit_code_of_the_module_is_that_of_main(monkeypatch, code):
+    monkeypatch.setattr(cli, "main", lambda: code)
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_module("bench.__main__", run_name="__main__")
+    assert caught.value.code == code
 
 
 def test_a_refused_case_is_left_out_and_the_exit_code_says_so(monkeypatch, capsys):
