@@ -86,15 +86,18 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
                          const REAL *b, ptrdiff_t b_row, const ptrdiff_t *b_start,
                          const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                          const ptrdiff_t *at_c) {
-    const ptrdiff_t tiles = (rows + FR_RAW_ROWS - 1) / FR_RAW_ROWS;
+    /* One vector at a time where some lanes are missing: their masks would fill the registers. */
+    const int width = panel->full ? panel->vectors : 1;
+    const ptrdiff_t tallest = raw_tile_rows[width];
+    const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
     ptrdiff_t at[FR_MAX_VECTORS];
     for (int v = 0; v < panel->vectors; v++) at[v] = b_start[panel->group[v]] + panel->unit[v];
     for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t r = M(tile_start)(rows, tiles, i),
-                        count = M(tile_start)(rows, tiles, i + 1) - r;
-        M(raw_tiles)
-        [panel->
-            vectors][count](k, a + r, b, b_row, at, panel->lanes, init + r, at_init, c + r, at_c);
+        const ptrdiff_t r = M(tile_start)(rows, tiles, i);
+        const M(raw_tile) tile = M(raw_tiles)[width][M(tile_start)(rows, tiles, i + 1) - r];
+        for (int v = 0; v < panel->vectors; v += width)
+            tile(k, a + r, b, b_row, at + v, panel->lanes[v], init + r, at_init + v, c + r,
+                 at_c + v);
     }
 }
 

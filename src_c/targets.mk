@@ -8,4 +8,4 @@ WARNINGS = -Wall -Wextra
 baseline = any
 avx2 = x86_64 -mavx2 -mfma
 avx512 = x86_64 -mavx512f -mfma -mprefer-vector-width=512
-neon = aarch64
+neon = aarch64 -fno-schedule-insns

@@ -9,31 +9,42 @@
 #define TILE_SHAPES
 #define UNROLL _Pragma("GCC unroll 16")
 #if defined(__AVX512F__) || defined(__aarch64__) /* 32 registers */
-#define ROWS_1 12
+#define ROWS_1 10 /* as many pointers as x86 has registers for */
 #define ROWS_2 12
 #define ROWS_3 8
 #define ROWS_4 6
 #define PLAIN_VECTORS 4
+#define RAW_ROWS_3 4
+#define RAW_ROWS_4 4
 #else /* 16 registers */
 #define ROWS_1 8
 #define ROWS_2 6
 #define ROWS_3 4
+#ifdef __FMA__
 #define ROWS_4 3
+#else /* a product needs a register of its own before it is added */
+#define ROWS_4 2
+#endif
 #define PLAIN_VECTORS 2
+#define RAW_ROWS_3 3
+#define RAW_ROWS_4 2
 #endif
 /* X(vectors, rows) for every instance. */
-#define TILES_UP_TO_3(X, v) X(v, 1) X(v, 2) X(v, 3)
+#define TILES_UP_TO_2(X, v) X(v, 1) X(v, 2)
+#define TILES_UP_TO_3(X, v) TILES_UP_TO_2(X, v) X(v, 3)
 #define TILES_UP_TO_4(X, v) TILES_UP_TO_3(X, v) X(v, 4)
 #define TILES_UP_TO_6(X, v) TILES_UP_TO_4(X, v) X(v, 5) X(v, 6)
 #define TILES_UP_TO_8(X, v) TILES_UP_TO_6(X, v) X(v, 7) X(v, 8)
-#define TILES_UP_TO_12(X, v) TILES_UP_TO_8(X, v) X(v, 9) X(v, 10) X(v, 11) X(v, 12)
+#define TILES_UP_TO_10(X, v) TILES_UP_TO_8(X, v) X(v, 9) X(v, 10)
+#define TILES_UP_TO_12(X, v) TILES_UP_TO_10(X, v) X(v, 11) X(v, 12)
 #define ALL_TILES(X)                                                \
     CAT(TILES_UP_TO_, ROWS_1)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2) \
         CAT(TILES_UP_TO_, ROWS_3)(X, 3) CAT(TILES_UP_TO_, ROWS_4)(X, 4)
 #define OUTER_TILES(X) CAT(TILES_UP_TO_, ROWS_2)(X, 1) CAT(TILES_UP_TO_, ROWS_2)(X, 2)
 #define RAW_TILES(X)    \
-    TILES_UP_TO_3(X, 1) \
-    X(1, 4) TILES_UP_TO_3(X, 2) X(2, 4) TILES_UP_TO_3(X, 3) X(3, 4) TILES_UP_TO_3(X, 4) X(4, 4)
+    TILES_UP_TO_4(X, 1) \
+    TILES_UP_TO_4(X, 2) \
+    CAT(TILES_UP_TO_, RAW_ROWS_3)(X, 3) CAT(TILES_UP_TO_, RAW_ROWS_4)(X, 4)
 #define OUTER_VECTORS \
     2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
@@ -46,15 +57,16 @@
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
 static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
+static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
 #endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                         const ptrdiff_t *at_c);
-/* The same with b raw: vector v of row k is b[k * row + at[v]], of which the first n[v] lanes exist. */
+/* The same with b raw: vector v of row k is b[k * row + at[v]]. A single vector may have fewer lanes than LANES. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
-                            const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,
+                            const ptrdiff_t *at, ptrdiff_t lanes, const REAL *const *init,
                             const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
 /* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v], a packed with the tile's rows. */
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
@@ -66,10 +78,10 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     const REAL *row[FR_MAX_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
-        row[i] = a[i] + first;
+        row[i] = a[i] + first + k;
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
     }
-    for (ptrdiff_t j = 0; j < k; j++) {
+    for (ptrdiff_t j = -k; j < 0; j++) { /* up to 0: a bound would need a register more */
         if (rows < vectors) { /* the shorter side waits in registers */
             V(vec) x[FR_MAX_ROWS];
             UNROLL for (int i = 0; i < rows; i++) x[i] = V(set1)(row[i][j]);
@@ -93,24 +105,22 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
 }
 
 INLINE void M(raw_tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a,
-                             const REAL *b, ptrdiff_t stride, const ptrdiff_t *at,
-                             const ptrdiff_t *n, const REAL *const *init, const ptrdiff_t *at_init,
-                             REAL *const *c, const ptrdiff_t *at_c) {
+                             const REAL *b, ptrdiff_t stride, const ptrdiff_t *at, ptrdiff_t lanes,
+                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                             const ptrdiff_t *at_c) {
     V(vec) sum[FR_RAW_ROWS][FR_MAX_VECTORS];
+    const REAL *row[FR_RAW_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
+        row[i] = a[i] + k;
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
     }
-    int full = 1;
-    for (int v = 0; v < vectors; v++) full &= n[v] == LANES;
-    for (ptrdiff_t j = 0; j < k; j++) {
+    const int full = vectors > 1 || lanes == LANES;
+    for (ptrdiff_t j = -k; j < 0; j++) {
         V(vec) w[FR_MAX_VECTORS];
-        if (full) {
-            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + at[v]);
-        } else {
-            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(loadn)(b + at[v], n[v]);
-        }
+        UNROLL for (int v = 0; v < vectors; v++) w[v] =
+            full ? V(load)(b + at[v]) : V(loadn)(b + at[v], lanes);
         UNROLL for (int i = 0; i < rows; i++) {
-            const V(vec) x = V(set1)(a[i][j]);
+            const V(vec) x = V(set1)(row[i][j]);
             UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
         }
         b += stride;
@@ -162,12 +172,12 @@ ALL_TILES(INSTANCE)
 OUTER_TILES(INSTANCE)
 #undef INSTANCE
 
-#define INSTANCE(v, r)                                                                           \
-    static void CAT(M(raw_tile_),                                                                \
-                    v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t stride, \
-                             const ptrdiff_t *at, const ptrdiff_t *n, const REAL *const *init,   \
-                             const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {  \
-        M(raw_tile_body)(r, v, k, a, b, stride, at, n, init, at_init, c, at_c);                  \
+#define INSTANCE(v, r)                                                                             \
+    static void CAT(M(raw_tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, const REAL *b,       \
+                                           ptrdiff_t stride, const ptrdiff_t *at, ptrdiff_t lanes, \
+                                           const REAL *const *init, const ptrdiff_t *at_init,      \
+                                           REAL *const *c, const ptrdiff_t *at_c) {                \
+        M(raw_tile_body)(r, v, k, a, b, stride, at, lanes, init, at_init, c, at_c);                \
     }
 RAW_TILES(INSTANCE)
 #undef INSTANCE
