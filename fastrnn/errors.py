@@ -31,7 +31,7 @@ class DTypeError(FastRNNError, TypeError):
 
 
 class TapeError(FastRNNError, ValueError):
-    """A tape is missing or was used before."""
+    """A tape is missing, was used before or is to be copied."""
 
 
 class NonFiniteError(FastRNNError, FloatingPointError):

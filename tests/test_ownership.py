@@ -1,5 +1,7 @@
 """Who owns which memory: one tape serves one caller, and no gradient is written where something is still to be read."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -115,3 +117,19 @@ def test_packed_weights_learn_to_go_back_without_a_lock():
         g = F.backward(F.lstm(x, packed, training=True).tape, dy)
         np.testing.assert_array_equal(g.W, right.W)
         np.testing.assert_array_equal(g.x, right.x)
+
+
+@pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_tape_cannot_be_doubled(how):
+    """A second tape on the same buffers would read them after the first has given them back."""
+    x, W, R, b = data()
+    for out in (F.lstm(x, W, R, b, training=True), F.linear(x, W, training=True)):
+        with pytest.raises(TapeError, match="hint"):
+            how(out.tape)
+        F.backward(out.tape, np.ones_like(out.y))
+
+
+@pytest.mark.parametrize("weights", [None, np.ones((5, 20))])
+def test_packed_weights_come_from_pack_alone(weights):
+    with pytest.raises(ArgumentError, match=r"Packed: must be made by pack"):
+        F.Packed(weights)

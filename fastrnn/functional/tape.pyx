@@ -25,6 +25,12 @@ cdef class Tape:
     def used(self):
         return self.claimed != 0
 
+    def __reduce__(self):
+        # A copy would share the buffers, and read them after the first backward has given them back.
+        raise TapeError(
+            f"{self.who}: a tape serves one backward and cannot be copied or pickled\nhint: run forward again"
+        )
+
     def claim(self):
         """Take the tape; of several Python threads one gets it."""
         if fr_set_before(&self.claimed):

@@ -23,6 +23,10 @@ class Packed:
     __slots__ = ("_weights",)
 
     def __init__(self, weights):
+        if not isinstance(weights, Weights):
+            raise ArgumentError(
+                f"Packed: must be made by pack, got {type(weights).__name__}\nhint: F.pack(cell, W, R, b)"
+            )
         object.__setattr__(self, "_weights", weights)
 
     def __setattr__(self, name, value):
