@@ -112,6 +112,7 @@ def test_pickles_and_copies(kind):
     y = layer(x)
     for twin in (pickle.loads(pickle.dumps(layer)), copy.deepcopy(layer)):
         np.testing.assert_array_equal(twin(x), y)
+        assert twin.cell is layer.cell  # the engine keeps one layout per cell, for ever
         twin.kernel.assign(twin.kernel.value + 1)
         assert (twin(x) != y).any()
     np.testing.assert_array_equal(layer(x), y)

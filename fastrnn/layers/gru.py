@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import cells
+from ..cells import Cell
 from .recurrent import Recurrent
 from .recurrent_base import shared
 
@@ -65,7 +66,11 @@ class GRU(Recurrent):
         super().__init__(**shared(locals(), "recurrent_activation", "reset_after"))
         self.recurrent_activation = self._activation("recurrent_activation", recurrent_activation)
         self.reset_after = reset_after
-        self.cell = cells.GRU if reset_after else cells.GRU_RESET_BEFORE
+
+    @property
+    def cell(self) -> Cell:  # type: ignore[override]
+        """The declaration that copies of the layer share."""
+        return cells.GRU if self.reset_after else cells.GRU_RESET_BEFORE
 
     def _pack_options(self) -> dict[str, Any]:
         return {"reset_after": self.reset_after}
