@@ -104,7 +104,8 @@ class Configured:
 
     def described(self) -> dict[str, Any]:
         """Return the class name and configuration, which a registry's `get` makes an equal of."""
-        return {**_identity(type(self)), "config": self.get_config()}
+        # A get_config that a user wrote may hold tuples and NumPy's numbers.
+        return {**_identity(type(self)), "config": plain(self.get_config())}
 
     @classmethod
     def from_config(cls: type[Made], config: Mapping[str, Any]) -> Made:

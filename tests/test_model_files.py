@@ -236,6 +236,41 @@ def test_a_shared_stateful_layer_keeps_one_state(tmp_path):
         np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.parametrize("direction", ["forward_layer", "backward_layer"])
+def test_a_direction_of_bidirectional_used_elsewhere_too(tmp_path, direction):
+    both = layers.Bidirectional(layers.LSTM(I, return_sequences=True), merge_mode="sum")
+    x = layers.Input((T, I))
+    model = Model(x, layers.Add()([both(x), getattr(both, direction)(x)]))
+    model.compile("adam", "mse")
+    model.save(tmp_path / "m")
+    again = load_model(tmp_path / "m")
+    assert again.count_params() == model.count_params()
+    for one in (model, again):
+        one.fit(data(B, T, I), data(B, T, I, seed=1), verbose=0, shuffle=False)
+    x = data(B, T, I)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+class Bounded(constraints.Constraint):
+    """Its configuration holds what only Python tells from a list and a float."""
+
+    def __init__(self, limits=(-1, 1), scale=1.0):
+        self.limits, self.scale = limits, scale
+
+    def __call__(self, w):
+        return np.clip(w, *self.limits) * self.scale
+
+    def get_config(self):
+        return {"limits": tuple(self.limits), "scale": np.float32(self.scale)}
+
+
+def test_tuples_and_numpy_numbers_in_a_configuration_can_be_saved(tmp_path):
+    layer = layers.Dense(2, input_shape=(3,), kernel_constraint=Bounded((-2, 2), 0.5))
+    Sequential([layer]).save(tmp_path / "m")
+    again = load_model(tmp_path / "m", custom_objects={"Bounded": Bounded})
+    assert again.layers[0].kernel_constraint.get_config() == {"limits": (-2, 2), "scale": 0.5}
+
+
 def test_what_cannot_be_saved_says_so(tmp_path):
     model = Sequential([layers.LSTM(4, input_shape=(T, I)), layers.Dense(1)])
 

@@ -284,7 +284,10 @@ class Bidirectional(Layer):
             for name in ("layer", "backward_layer")
             if config.get(name) is not None
         }
-        return cls(**{**config, **inner})
+        made = cls(**{**config, **inner})
+        if "shared" in config["layer"]:  # the one that another part of the model has, too
+            made.forward_layer = made.layer = inner["layer"]
+        return made
 
 
 def _as_layer(layer: Any) -> Recurrent:
