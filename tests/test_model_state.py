@@ -260,6 +260,14 @@ def test_predictions_belong_to_the_caller():
     model = Sequential([layers.Input((T, I)), layers.Dropout(0.5)])
     model.predict(x, verbose=0)[...] = 0
     np.testing.assert_array_equal(x, X)
+    source = layers.Input((T, I))
+    h = layers.LSTM(2, return_sequences=True)(source)
+    model = Model(source, [h, layers.Reshape((2 * T,))(h), h])
+    first, *others = model.predict(x, verbose=0)
+    right = [y.copy() for y in others]
+    first[...] = 0
+    np.testing.assert_array_equal(others[0], right[0])
+    np.testing.assert_array_equal(others[1], right[1])
 
 
 def test_crossentropy_by_shape_and_names_of_weighted_metrics():

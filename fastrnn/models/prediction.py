@@ -106,16 +106,16 @@ class Predicting:
         """Return the outputs for one batch; ragged ones as lists."""
         arrays, masks = self._inputs(x)
         values, covers = self._graph.run(arrays, masks)
-        outputs, covers = self._graph.collect(values), self._graph.collect(covers)
-        # What is returned belongs to the caller, even where a layer hands its input on.
-        outputs = [
-            y.copy() if any(np.may_share_memory(y, x) for x in arrays) else y for y in outputs
-        ]
+        outputs: list[Any] = []
+        for y in self._graph.collect(values):
+            # What is returned belongs to the caller, even where a layer hands its input on.
+            shared = any(np.may_share_memory(y, other) for other in (*arrays, *outputs))
+            outputs.append(y.copy() if shared else y)
         if masks is None:
             return outputs
         return [
             y if cover is None else [row[:n] for row, n in zip(y, _ends(cover, masks), strict=True)]
-            for y, cover in zip(outputs, covers, strict=True)
+            for y, cover in zip(outputs, self._graph.collect(covers), strict=True)
         ]
 
     def predict_on_batch(self, x: Any) -> Any:
