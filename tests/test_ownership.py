@@ -133,3 +133,25 @@ def test_a_tape_cannot_be_doubled(how):
 def test_packed_weights_come_from_pack_alone(weights):
     with pytest.raises(ArgumentError, match=r"Packed: must be made by pack"):
         F.Packed(weights)
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
+)
+@pytest.mark.parametrize(
+    "options", [{"peephole": RNG.normal(size=(3, 5))}, {"projection": np.eye(5)}]
+)
+def test_packed_lstms_can_be_copied(again, options):
+    x, W, R, b = data()
+    packed = F.pack("lstm", W, R, b, **options)
+    np.testing.assert_array_equal(F.lstm(x, again(packed)).y, F.lstm(x, packed).y)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_packed_grus_can_be_copied(reset_after):
+    x, W, R, _ = data()
+    packed = F.pack("gru", W[:, :15], R[:, :15], reset_after=reset_after)
+    again = pickle.loads(pickle.dumps(packed))
+    np.testing.assert_array_equal(
+        F.gru(x, again, reset_after=reset_after).y, F.gru(x, packed, reset_after=reset_after).y
+    )

@@ -6,6 +6,8 @@ from ..engine.core cimport team_size
 from ..engine.weights cimport Weights
 from .checks cimport as_ready, number_of
 
+from functools import partial
+
 import numpy as np
 
 from .. import cells
@@ -31,6 +33,12 @@ class Packed:
 
     def __setattr__(self, name, value):
         raise AttributeError("Packed is immutable")
+
+    def __reduce__(self):
+        # Packed anew by what reads it: another machine's SIMD target has other panels.
+        w = self._weights
+        again = partial(pack, peephole=w.peephole, projection=w.projection, reset_after=w.cell is cells.GRU)
+        return again, (w.cell.name.lower(), w.W, w.R, w.b)
 
     def __repr__(self):
         w = self._weights
