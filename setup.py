@@ -32,11 +32,11 @@ DIRECTIVES = {
     "language_level": 3,
     "cdivision": True,
     "initializedcheck": False,
-    "embedsignature": True,
     "freethreading_compatible": True,
 }
-# The engine computes its indices from checked sizes; the functional room handles what users pass.
-UNCHECKED = {"boundscheck": False, "wraparound": False}
+# The engine computes its indices from checked sizes; the functional room handles what users pass, and users read its
+# docstrings, to which Python adds the signatures by itself.
+ENGINE = {"boundscheck": False, "wraparound": False, "embedsignature": True}
 
 OPENMP_PROGRAM = """
 #include <omp.h>
@@ -111,12 +111,12 @@ class BuildEngine(build_ext):
         objects = self.compile_kernels()
         generated = []
         for extension in self.extensions:
-            trusts = extension.name.startswith("fastrnn.engine.")
+            more = ENGINE if extension.name.startswith("fastrnn.engine.") else {}
             generated += cythonize(
                 [Extension(extension.name, extension.sources)],
                 build_dir=f"{self.build_temp}/cython",
                 include_path=["."],
-                compiler_directives=DIRECTIVES | (UNCHECKED if trusts else {}),
+                compiler_directives=DIRECTIVES | more,
                 force=self.force,
             )
         headers = files("src_c/**/*.h", "src_c/*.def", "fastrnn/*/*.h")

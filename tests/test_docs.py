@@ -79,6 +79,14 @@ def test_public_functions_have_an_example():
     assert not missing
 
 
+def test_docstrings_begin_with_what_the_function_is():
+    """Not with a signature, which `help` shows above."""
+    for name in fastrnn.functional.__all__:
+        thing = getattr(fastrnn.functional, name)
+        assert not thing.__doc__.startswith(f"{name}("), name
+        assert inspect.isclass(thing) or inspect.signature(thing).parameters
+
+
 def blocks():
     text = README.read_text(encoding="utf-8") if README.exists() else ""
     return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
