@@ -265,24 +265,37 @@ def test_truncated_bptt_is_what_it_says():
     np.testing.assert_array_equal(cut.predict(x, verbose=0), cut.predict(x, verbose=0))
 
 
-def test_truncated_bptt_reaches_into_nested_models():
+@pytest.mark.parametrize("steps", [None, 7])
+def test_truncated_bptt_reaches_into_nested_models(steps):
+    """And into models whose inputs say how many time steps there are."""
     x, y = data(B, 7, I), data(B, 7, 2, seed=1)
 
-    def make(wrap):
+    def make(wrap, steps=None):
         stack = [
             layers.LSTM(4, return_sequences=True, seed=1),
             layers.GRU(3, return_sequences=True, seed=2),
             layers.Dense(2, seed=3),
         ]
-        inner = [Sequential([layers.Input((None, I)), *stack[:2]]), stack[2]] if wrap else stack
-        model = Sequential([layers.Input((None, I)), *inner])
+        inner = [Sequential([layers.Input((steps, I)), *stack[:2]]), stack[2]] if wrap else stack
+        model = Sequential([layers.Input((steps, I)), *inner])
         model.compile(optimizers.SGD(0.1), "mse")
         return model
 
-    plain, nested = make(False), make(True)
+    plain, nested = make(False), make(True, steps)
     for model in (plain, nested):
         model.fit(x, y, batch_size=B, epochs=2, tbptt_steps=3, shuffle=False, verbose=0)
     same(weights(plain), weights(nested))
+
+
+def test_truncated_bptt_of_another_length_than_the_input_says():
+    recurrent = layers.GRU(4, return_sequences=True)
+    model = Sequential([layers.Input((T, I)), recurrent, layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(data(B, T, I), data(B, T, 1), tbptt_steps=2, verbose=0)
+    for x, y in [(data(B, T + 1, I), data(B, T + 1, 1)), (data(B, 2, I), data(B, 2, 1))]:
+        for options in ({}, {"tbptt_steps": 2}):
+            with pytest.raises(ShapeError, match=rf"must have shape \(B, {T}, {I}\)"):
+                model.fit(x, y, verbose=0, **options)
 
 
 def test_truncated_bptt_refuses_a_layer_in_two_places():

@@ -41,6 +41,7 @@ class Model(Training, Layer):
     """
 
     supports_masking = True
+    takes_stretches = False  # set while truncated BPTT cuts the time axis that the inputs declare
 
     def __init__(
         self,
@@ -153,7 +154,13 @@ class Model(Training, Layer):
 
     def ranked(self, arrays: Sequence[Any]) -> list[Any]:
         """Return one array per input, each with the number of axes that the input has."""
-        return [_fit_rank(self.name, a, t) for a, t in zip(arrays, self._graph.inputs, strict=True)]
+        shapes = [tensor.shape for tensor in self._graph.inputs]
+        if self.takes_stretches:
+            shapes = [(shape[0], None, *shape[2:]) if len(shape) > 1 else shape for shape in shapes]
+        return [
+            _fit_rank(self.name, array, tensor, shape)
+            for array, tensor, shape in zip(arrays, self._graph.inputs, shapes, strict=True)
+        ]
 
     def __call__(self, x: Any, **options: Any) -> Any:
         """Run the model on arrays, or use it as a layer of another model."""
@@ -292,10 +299,10 @@ class Model(Training, Layer):
     reset_states = reset_state
 
 
-def _fit_rank(who: str, array: Any, tensor: Tensor) -> Any:
+def _fit_rank(who: str, array: Any, tensor: Tensor, want: Sequence[int | None]) -> Any:
     if not isinstance(array, np.ndarray):
         array = np.asarray(array)
-    want, got = tensor.shape, array.shape
+    got = array.shape
     if got[1:] == want[1:] and want[0] is None:
         return array
     if len(got) == len(want) - 1 and want[-1] == 1:

@@ -42,19 +42,28 @@ class Chunks(Batches):
         layers: list[Recurrent] = []
         try:
             for batch in self._batches.epoch(number):
+                self._allow_stretches(False)
+                self._model._inputs(batch.x)  # checks the whole; builds a model that waits for data
                 if not layers:
-                    layers = self._carrying(batch)
+                    layers = self._carrying()
                 for layer in layers:
                     layer.reset_state()
+                self._allow_stretches(True)
                 yield from self._cut(batch)
         finally:
+            self._allow_stretches(False)
             for layer in layers:
                 layer.carry = False
                 layer.reset_state()
 
-    def _carrying(self, batch: Batch) -> list[Recurrent]:
+    def _allow_stretches(self, allowed: bool) -> None:
+        """Let models with a fixed number of time steps, nested ones too, take fewer or not."""
+        for layer in structure.walk(self._model):
+            if hasattr(layer, "takes_stretches"):
+                layer.takes_stretches = allowed
+
+    def _carrying(self) -> list[Recurrent]:
         """Return the layers whose states are carried, set to do so."""
-        self._model._inputs(batch.x)  # builds a model that waits for its first data
         graph = Flat(self._model._graph)
         live = live_slots(graph, self._model.name, "tbptt_steps")
         for name, slot in zip(self._model.output_names, graph._output_slots, strict=True):
