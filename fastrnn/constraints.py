@@ -16,7 +16,18 @@ import numpy as np
 
 from .config import Configured, Registry
 
-__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get"]
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "unit_norm",
+]
 
 # Keras's epsilon, which keeps a norm of 0 from dividing.
 EPSILON = 1e-7
@@ -127,6 +138,9 @@ def _norms(w: np.ndarray, axis: Axis) -> np.ndarray:
     squares = np.add.reduce(np.square(w), axes, dtype=np.float64, keepdims=True)
     return np.sqrt(squares).astype(w.dtype)
 
+
+# Keras's other names of these classes.
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 
 REGISTRY = Registry(
     "constraint",

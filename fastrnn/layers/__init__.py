@@ -53,6 +53,9 @@ from .functions import (  # isort: skip
     subtract,
 )
 
+# Keras's other names of these classes.
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+
 __all__ = [
     "GRU",
     "LSTM",
@@ -72,6 +75,8 @@ __all__ = [
     "Flatten",
     "GaussianNoise",
     "GlobalAveragePooling1D",
+    "GlobalAvgPool1D",
+    "GlobalMaxPool1D",
     "GlobalMaxPooling1D",
     "Input",
     "InputLayer",

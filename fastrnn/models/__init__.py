@@ -14,7 +14,7 @@ Example:
 """
 
 from ..layers.registry import register
-from .files import load_model
+from .files import load_model, save_model
 from .model import Model
 from .sequential import Sequential
 from .streaming import Stream
@@ -22,4 +22,4 @@ from .streaming import Stream
 # So that one model can be a layer of another when it is read from a file.
 register(Model, Sequential, Functional=Model)
 
-__all__ = ["Model", "Sequential", "Stream", "load_model"]
+__all__ = ["Model", "Sequential", "Stream", "load_model", "save_model"]

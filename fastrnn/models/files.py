@@ -129,7 +129,19 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True) -> None:
-    """Write configuration, weights, what the model was compiled with and the training's state."""
+    """Write configuration, weights, what the model was compiled with and the training's state.
+
+    What `model.save(filepath)` does.
+
+    Example:
+        >>> import os, tempfile
+        >>> from fastrnn.layers import LSTM
+        >>> from fastrnn.models import Sequential, load_model, save_model
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.keras")
+        >>> save_model(Sequential([LSTM(4, input_shape=(None, 3))]), path)
+        >>> load_model(path).count_params()
+        128
+    """
     config = model.get_config()
     _refuse_functions(model.name, config)
     training, state = _training(model)

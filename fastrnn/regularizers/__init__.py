@@ -30,7 +30,14 @@ __all__ = [
     "Regularizer",
     "TemporalActivation",
     "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
 ]
+
+# Keras's other names of these classes.
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 REGISTRY = Registry(
     "regularizer",
