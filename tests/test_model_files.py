@@ -5,7 +5,16 @@ import json
 import numpy as np
 import pytest
 
-from fastrnn import constraints, initializers, layers, losses, metrics, optimizers, regularizers
+from fastrnn import (
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+    schedules,
+)
 from fastrnn.errors import ArgumentError, ShapeError
 from fastrnn.models import Model, Sequential, load_model
 from fastrnn.models.structure import walk
@@ -178,6 +187,50 @@ def test_custom_parts_of_layers_must_be_named_by_the_user(tmp_path, argument, ma
     assert again.get_config() == model.get_config()
     once_more = Sequential.from_config(model.get_config(), {name: type(made)})
     assert once_more.get_config() == model.get_config()
+
+
+class Downhill(optimizers.Optimizer):
+    def update(self, param, grad, state, step):
+        param -= step.learning_rate * grad
+
+
+class Halving(schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.5**step
+
+
+class Squares(losses.MeanSquaredError):
+    pass
+
+
+class Deviation(metrics.MeanSquaredError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("made", "compiled"),
+    [
+        (Downhill, {"optimizer": Downhill(0.1)}),
+        (Halving, {"optimizer": optimizers.SGD(Halving())}),
+        (Squares, {"loss": Squares()}),
+        (Deviation, {"metrics": [Deviation()]}),
+        (Deviation, {"weighted_metrics": [Deviation()]}),
+    ],
+)
+def test_custom_parts_of_the_training_must_be_named_by_the_user(tmp_path, made, compiled):
+    """When the file is read, not when fit needs them."""
+    model = Sequential([layers.Input((T, I)), layers.GRU(2), layers.Dense(1)])
+    model.compile(**{"optimizer": "sgd", "loss": "mse", **compiled})
+    x, y = data(B, T, I), data(B, 1)
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "m")
+    with pytest.raises(ArgumentError, match=rf"got '{made.__name__}'(.|\n)*custom_objects"):
+        load_model(tmp_path / "m")
+    again = load_model(tmp_path / "m", custom_objects={made.__name__: made})
+    for one in (model, again):
+        one.fit(x, y, verbose=0, shuffle=False)
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("argument", ["kernel_initializer", "kernel_constraint"])

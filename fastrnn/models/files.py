@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import plain
+from ..config import custom, plain
 from ..errors import ArgumentError, ShapeError
 from ..layers import InputLayer, Layer, Parameter
 from ..layers.registry import deserialize
@@ -294,9 +294,10 @@ def _model(
     return model
 
 
-def _resume(model: Any, training: Mapping[str, Any], arrays: Any, custom: Any) -> None:
+def _resume(model: Any, training: Mapping[str, Any], arrays: Any, custom_objects: Any) -> None:
     """Compile a loaded model as it was, and put its training where it was."""
-    model.compile(**_with_custom(dict(training["settings"]), custom))
+    with custom(custom_objects):  # so that errors name custom_objects
+        model.compile(**_with_custom(dict(training["settings"]), custom_objects))
     state = {key[len(TRAINING) :]: arrays[key] for key in training["arrays"]}
     if state or training["numbers"]:
         model.training_step().set_state({**state, **training["numbers"]})
@@ -305,14 +306,16 @@ def _resume(model: Any, training: Mapping[str, Any], arrays: Any, custom: Any) -
         layer.key, layer.draws = tuple(key), draws
 
 
-def _with_custom(settings: dict[str, Any], custom: Mapping[str, Any] | None) -> dict[str, Any]:
+def _with_custom(
+    settings: dict[str, Any], custom_objects: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Make the objects of classes that are not fastrnn's; its own are made by `compile`."""
-    if not custom:
+    if not custom_objects:
         return settings
 
     def made(value: Any) -> Any:
-        if isinstance(value, Mapping) and value.get("class_name") in custom:
-            return custom[value["class_name"]].from_config(value.get("config", {}))
+        if isinstance(value, Mapping) and value.get("class_name") in custom_objects:
+            return custom_objects[value["class_name"]].from_config(value.get("config", {}))
         if isinstance(value, Mapping) and "class_name" not in value:
             return {key: made(one) for key, one in value.items()}
         return [made(one) for one in value] if isinstance(value, list) else value

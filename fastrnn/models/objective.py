@@ -282,7 +282,7 @@ def check_names(loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: An
         if one is not None and one not in LOSSES_BY_SHAPE:
             loss_functions.get(one)
     for one in (*_leaves(metrics), *_leaves(weighted_metrics)):
-        if isinstance(one, str) and one not in METRICS_BY_SHAPE:
+        if _is_config(one) or (isinstance(one, str) and one not in METRICS_BY_SHAPE):
             metric_functions.get(one)
 
 
