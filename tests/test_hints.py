@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastrnn import activations, initializers, losses, metrics, optimizers, regularizers
-from fastrnn.errors import ArgumentError, ShapeError
+from fastrnn.errors import ArgumentError, ShapeError, StateError
 from fastrnn.layers import (
     GRU,
     LSTM,
@@ -286,6 +286,21 @@ def test_ragged_targets_may_follow_any_input():
     x, y = [rows(5, 1, 2), rows(2, 3, 4)], rows(2, 3, 4, width=1)
     model.fit(x, y, verbose=0)
     refused(ShapeError, partial(model.fit, x, rows(2, 3, 1, width=1), verbose=0), "in row 0")
+
+
+def test_training_without_a_loss():
+    def model(**options):
+        made = Sequential([GRU(2, input_shape=(T, I), **options), Dense(1)])
+        made.compile("sgd")
+        return made
+
+    for call in (
+        lambda: model().fit(X, np.ones(B), verbose=0),
+        lambda: model().train_on_batch(X, np.ones(B)),
+    ):
+        refused(StateError, call, "something to minimize", "loss='mse'")
+    for penalty in ("kernel_regularizer", "activity_regularizer"):
+        assert model(**{penalty: "l2"}).fit(X, verbose=0).history["loss"][0] > 0
 
 
 def test_a_layer_written_for_keras():

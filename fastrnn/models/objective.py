@@ -68,6 +68,7 @@ class Objective:
             one if one is None or one in LOSSES_BY_SHAPE else loss_functions.get(one)
             for one in _per_output("loss", loss, self.names)
         ]
+        self.lossless = all(one is None for one in self.losses)
         weights = _per_output("loss_weights", loss_weights, self.names)
         self.loss_weights = [1.0 if w is None else _number("loss_weights", w) for w in weights]
         self._asked = [

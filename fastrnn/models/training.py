@@ -54,6 +54,12 @@ class Training(Compiled):
                 "fit", batch, True, class_weight
             )
             step = self._step or self.training_step()
+            objective: Any = self._objective
+            if objective.lossless and not self._penalized and not step.has_penalties:
+                raise StateError(
+                    f"{self.name}: fit needs something to minimize, got no loss and no regularizer\n"
+                    "hint: compile(optimizer='adam', loss='mse')"
+                )
             guarded = self.on_nonfinite == "raise"
             raising = guarded and not quiet
             if self._penalized:
@@ -69,7 +75,6 @@ class Training(Compiled):
             if raising and not finite:
                 before.recall()
                 raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
-            objective: Any = self._objective
             objective.loss.add(loss, rows)
             objective.update(targets, outputs, weights, covers)
             if finite or not guarded:

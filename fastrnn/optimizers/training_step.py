@@ -83,6 +83,11 @@ class TrainingStep:
 
     # Gradients, between the backward pass and `apply`.
 
+    @property
+    def has_penalties(self) -> bool:
+        """Whether any parameter has a regularizer."""
+        return bool(self._regularized)
+
     def add_penalties(self) -> float:
         """Add the gradients of the parameters' regularizers; return the sum of the penalties."""
         total = 0.0
