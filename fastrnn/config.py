@@ -23,6 +23,7 @@ __all__ = [
     "arguments_of",
     "custom",
     "floatx",
+    "kind_of",
     "nearest",
     "plain",
     "set_floatx",
@@ -162,11 +163,21 @@ def nearest(name: Any, known: Any) -> str:
     return f"; did you mean {' or '.join(repr(spelt[c]) for c in close)}?" if close else ""
 
 
+def kind_of(value: Any) -> str:
+    """Return what a message says of something that is not what it should be.
+
+    Example:
+        >>> from fastrnn.config import kind_of
+        >>> kind_of(5), kind_of(int)
+        ('int', 'the class int')
+    """
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
 def unknown_argument(who: str, name: str, known: Sequence[str]) -> str:
     """Return the message for a keyword that `who` does not take."""
-    return (
-        f"{who}: unknown argument {name!r}{nearest(name, known)}\nhint: one of {', '.join(known)}"
-    )
+    meant = nearest("learning_rate" if name == "lr" else name, known)  # Keras once called it lr
+    return f"{who}: unknown argument {name!r}{meant}\nhint: one of {', '.join(known)}"
 
 
 class PluginSource(Protocol):

@@ -288,6 +288,46 @@ def test_ragged_targets_may_follow_any_input():
     refused(ShapeError, partial(model.fit, x, rows(2, 3, 1, width=1), verbose=0), "in row 0")
 
 
+def test_symbolic_tensors_are_no_arrays():
+    x = Input((T, I), name="x")
+    for operate in (
+        lambda: x + x,
+        lambda: 2 * x,
+        lambda: np.ones(I) - x,
+        lambda: -x,
+        lambda: x @ x,
+        lambda: x**2,
+    ):
+        refused(ArgumentError, operate, "x: ", "an operator", "Add()([a, b])")
+    refused(ArgumentError, lambda: x[:, -1], "got an index", "return_sequences")
+
+    def unpack():
+        _y, _h, _c = LSTM(2, name="lstm")(x)
+
+    refused(ArgumentError, unpack, "lstm: ", "return_state=True")
+
+
+def test_a_layer_where_its_output_or_an_instance_belongs():
+    refused(ArgumentError, lambda: Dense(2)(Dense(3)), "got Dense", "call that layer")
+    refused(ArgumentError, lambda: Sequential([LSTM]), "got the class LSTM", "LSTM(32)")
+    refused(ArgumentError, lambda: TimeDistributed(Dense), "got the class Dense", "Dense(3)")
+    refused(ArgumentError, lambda: Bidirectional(LSTM), "got the class LSTM", "LSTM(32)")
+
+
+def test_lr():
+    with pytest.raises(ArgumentError, match="'lr'; did you mean 'learning_rate'"):
+        optimizers.Adam(lr=0.1)
+
+
+def test_sample_weights_of_another_shape():
+    call = partial(compiled("mse").fit, X, np.ones(B), verbose=0)
+    wrong = partial(call, sample_weight=np.ones((B, T)))
+    refused(ShapeError, wrong, f"must have shape ({B},), got ({B}, {T})")
+    model = compiled("mse", sequences=True)
+    wrong = partial(model.fit, X, np.ones((B, T)), sample_weight=np.ones((B, T + 1)), verbose=0)
+    refused(ShapeError, wrong, f"({B}, {T}) or ({B},)")
+
+
 def test_training_without_a_loss():
     def model(**options):
         made = Sequential([GRU(2, input_shape=(T, I), **options), Dense(1)])

@@ -221,7 +221,11 @@ X = np.ones((2, 3, 4))
     ("call", "error", "words"),
     [
         (lambda: TimeDistributed(3), ArgumentError, "layer must be a layer, got int"),
-        (lambda: TimeDistributed(Dense), ArgumentError, "layer must be a layer, got type"),
+        (
+            lambda: TimeDistributed(Dense),
+            ArgumentError,
+            "layer must be a layer, got the class Dense",
+        ),
         (lambda: TimeDistributed(Dense(2))(X[0]), ShapeError, r"3 axes at least, got \(3, 4\)"),
         (
             lambda: TimeDistributed(Dense(2))(X, mask=np.ones(2, bool)),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import Configured, custom, nearest
+from ..config import Configured, custom, kind_of, nearest
 from ..errors import ArgumentError, ShapeError
 from .layer import Layer
 from .recurrent import Recurrent
@@ -294,7 +294,7 @@ def _as_layer(layer: Any) -> Recurrent:
     """Return `layer`, checked to be a recurrent one."""
     if not isinstance(layer, Recurrent):
         raise ArgumentError(
-            f"Bidirectional: layer must be a recurrent layer, got {type(layer).__name__}\n"
+            f"Bidirectional: layer must be a recurrent layer, got {kind_of(layer)}\n"
             "hint: Bidirectional(LSTM(32)), say"
         )
     return layer

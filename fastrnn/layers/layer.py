@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import regularizers
-from ..config import arguments_of, floatx, unknown_argument
+from ..config import arguments_of, floatx, kind_of, unknown_argument
 from ..errors import ArgumentError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
 from ..random import as_seed, generator, new_key
@@ -147,6 +147,11 @@ class Layer(Weighted):
         if initial_state is not None and not isinstance(initial_state, (list, tuple)):
             initial_state = [initial_state]
         if not is_symbolic(x):
+            if isinstance(x, (Layer, type)):
+                raise ArgumentError(
+                    f"{self.name}: a tensor or an array was expected, got {kind_of(x)}\n"
+                    "hint: call that layer on its own input first, or use Sequential"
+                )
             if not self.built:
                 self.build(_shapes(x))
             if initial_state is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+
+from ..errors import ArgumentError
 
 if TYPE_CHECKING:
     from .layer import Layer
@@ -35,6 +37,28 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"<Tensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __iter__(self) -> NoReturn:
+        raise ArgumentError(
+            f"{self.name}: a list of tensors was expected, got one of shape {self.shape}\n"
+            "hint: recurrent layers with return_state=True return their states too"
+        )
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise ArgumentError(
+            f"{self.name}: symbolic tensors go through layers, got an index, [{key!r}]\n"
+            "hint: recurrent layers return the last step alone unless return_sequences=True"
+        )
+
+    def _operated(self, *others: Any) -> NoReturn:
+        raise ArgumentError(
+            f"{self.name}: symbolic tensors go through layers, got an operator\n"
+            "hint: Add()([a, b]); Subtract, Multiply, Average and Dot are called alike"
+        )
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _operated
+    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __neg__ = _operated
+    __array_ufunc__ = None  # NumPy arrays leave operators to the methods above
 
 
 class Node:

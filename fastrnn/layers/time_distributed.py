@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import kind_of
 from ..errors import ArgumentError, ShapeError
 from .layer import Layer
 from .registry import deserialize
@@ -36,7 +37,7 @@ class TimeDistributed(Layer):
     def __init__(self, layer: Layer, **options: Any) -> None:
         if not isinstance(layer, Layer):
             raise ArgumentError(
-                f"TimeDistributed: layer must be a layer, got {type(layer).__name__}\n"
+                f"TimeDistributed: layer must be a layer, got {kind_of(layer)}\n"
                 "hint: TimeDistributed(Dense(3))"
             )
         self.layer = layer

@@ -153,8 +153,9 @@ def fit(who: str, weights: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if fitted.ndim != len(shape) or any(
         have not in (1, want) for have, want in zip(fitted.shape, shape, strict=True)
     ):
+        fitting = f"{shape} or {shape[:1]}" if len(shape) > 1 else f"{shape}"
         raise ShapeError(
-            f"{who}: sample_weight and mask must have shape {shape} or {shape[:1]}, "
+            f"{who}: sample_weight and mask must have shape {fitting}, "
             f"got {weights.shape}\nhint: one weight per sample or per step"
         )
     return np.broadcast_to(fitted, shape)

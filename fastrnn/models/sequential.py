@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import custom
+from ..config import custom, kind_of
 from ..errors import ArgumentError
 from ..layers import InputLayer, Layer, Tensor
 from ..layers.registry import deserialize
@@ -64,7 +64,7 @@ class Sequential(Model):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
             raise ArgumentError(
-                f"{self.name}: add must get a layer, got {type(layer).__name__}\n"
+                f"{self.name}: add must get a layer, got {kind_of(layer)}\n"
                 "hint: for example model.add(LSTM(32))"
             )
         if isinstance(layer, InputLayer):
