@@ -53,3 +53,17 @@ def test_homes_of_older_scripts():
 
     assert preprocessing.sequence.pad_sequences is utils.pad_sequences
     assert preprocessing.timeseries_dataset_from_array is utils.timeseries_dataset_from_array
+
+
+def test_layers_and_models_print_as_keras_prints_them():
+    from fastrnn import Sequential
+    from fastrnn.layers import LSTM, Bidirectional, Dense
+
+    model = Sequential([Bidirectional(LSTM(2), name="both"), Dense(1, name="last")], name="all")
+    assert [repr(one) for one in (model, *model.layers)] == [
+        "<Sequential name=all, built=False>",
+        "<Bidirectional name=both, built=False>",
+        "<Dense name=last, built=False>",
+    ]
+    model.build((None, 4, 3))
+    assert repr(model) == "<Sequential name=all, built=True>"

@@ -136,6 +136,9 @@ class Layer(Weighted):
         """Return the mask of the output (a list for several outputs), or None."""
         return mask if self.supports_masking else None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
     def sublayers(self) -> list[Layer]:
         """Return the layers inside this one; wrappers and models have some."""
         return []
