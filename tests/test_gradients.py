@@ -6,7 +6,7 @@ the peepholes and the projection. Every entry where the arrays are tiny, random 
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 
 import reference
 import tally
@@ -165,10 +165,20 @@ def test_nothing_upstream_gives_zeros(cell):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_float32_gradients(cell):
-    """float32 gradients lie within 1e-4 of the largest entry of the float64 ones."""
+    """float32 gradients lie within 1e-4 of the largest entry of the float64 ones.
+
+    A gradient of a single entry is a sum that may cancel to 1e-3 of its terms: the gradients of the other weights, sums
+    over the same dG, tell how large these are.
+    """
+
+    def scale_of(name, right):
+        alone = name in ("W", "R", "b") and right[name].size == 1
+        names = [n for n in ("W", "R", "b") if n in right] if alone else [name]
+        return max(1e-3, *(np.abs(right[n]).max(initial=0) for n in names))
 
     @settings(max_examples=budget(60))
     @given(cases(cell=cell, dtype="float32", largest=70, longest=20))
+    @example(Case(cell=cell, T=19, B=9, I=8, H=1, dtype="float32", seed=20))
     def compare_dtypes(case):
         data = case.data()
         dy, dstate = case.upstream()
@@ -179,8 +189,7 @@ def test_float32_gradients(cell):
         assume(case.smooth or clear_of_kinks(case, wide))
         for name in right:
             assert found[name].dtype == np.float32
-            scale = max(np.abs(right[name]).max(initial=0), 1e-3)
-            gap = np.abs(found[name] - right[name]).max(initial=0) / scale
+            gap = np.abs(found[name] - right[name]).max(initial=0) / scale_of(name, right)
             tally.record("float32 against float64 gradients", gap)
             assert gap < 1e-4, (name, gap)
 
