@@ -1,4 +1,4 @@
-"""What bench/optimizers.py trains: the demo's text and a measured series, with small LSTMs.
+"""What `python -m bench optimizers` trains: the demo's text and a measured series, with small LSTMs.
 
 The sizes let the whole table, every optimizer at every rate of the grid, be made in about a quarter of
 an hour on two cores; the same ones hold for all, and the names of the tasks tell them.
