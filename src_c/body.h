@@ -69,6 +69,7 @@ const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS)) = {
     .add_product = M(add_product),
     .scale = M(scale),
     .sum_of_squares = M(sum_of_squares),
+    .squared_error = M(squared_error),
     .rules = M(rules),
     .softmax_cross_entropy = M(softmax_cross_entropy),
     .fma_burn = M(fma_burn),

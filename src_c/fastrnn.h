@@ -193,6 +193,8 @@ typedef struct {
     void (*add_product)(ptrdiff_t n, const void *a, const void *b, void *out); /* out += a * b */
     void (*scale)(ptrdiff_t n, double factor, void *x);
     double (*sum_of_squares)(ptrdiff_t n, const void *x);
+    /* Returns the sum of (x - y)^2; d (NULL or (n,)) receives 2 (x - y) factor. */
+    double (*squared_error)(ptrdiff_t n, const void *x, const void *y, double factor, void *d);
     const fr_rule
         *rules; /* of updates.h; the last one's name is NULL; the same order in every table */
     /* One row of n logits: returns log(sum exp(x)) - x[target]; p (NULL or (n,)) receives softmax(x). */

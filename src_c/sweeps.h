@@ -54,6 +54,26 @@ static double M(sum_of_squares)(ptrdiff_t n, const void *x_) {
     return total;
 }
 
+/* Each square in REAL, where it may overflow as a loss computed array by array does; the sum as that of sum_of_squares. */
+static double M(squared_error)(ptrdiff_t n, const void *x_, const void *y_, double factor,
+                               void *d_) {
+    const REAL *x = x_, *y = y_;
+    REAL *d = d_;
+    const REAL f = (REAL)factor;
+    double sum[8] = {0};
+    for (ptrdiff_t i = 0; i < n; i += 8) {
+        const ptrdiff_t count = n - i < 8 ? n - i : 8;
+        REAL error[8];
+        for (int j = 0; j < count; j++) error[j] = x[i + j] - y[i + j];
+        for (int j = 0; j < count; j++) sum[j] += (double)(error[j] * error[j]);
+        if (d)
+            for (int j = 0; j < count; j++) d[i + j] = (error[j] + error[j]) * f;
+    }
+    double total = 0;
+    for (int j = 0; j < 8; j++) total += sum[j];
+    return total;
+}
+
 static double M(softmax_cross_entropy)(ptrdiff_t n, const void *x_, ptrdiff_t target, void *p_) {
     const REAL *x = x_;
     REAL *p = p_;

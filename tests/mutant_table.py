@@ -160,6 +160,9 @@ MUTANTS = [
      "init_rows if d.bias != NULL else NULL", "init_rows if d.bias != NULL and not d.raw else NULL"),
     ("columns of the threads overlap by none", LINEAR,
      "return n // size * rank + min(<Py_ssize_t> rank, n % size)", "return n // size * rank"),
+    ("squared error: slopes of half the size", SWEEPS_C,
+     "d[i + j] = (error[j] + error[j]) * f", "d[i + j] = error[j] * f"),
+    ("squared error: every piece reads the first targets", SWEEPS, "s.c + at, s.factor", "s.c, s.factor"),
     ("embedding gradient by position", SWEEPS,
      "s.out + (s.target[i] * s.n + first) * item", "s.out + (s.target[0] * s.n + first) * item"),
     # ---- optimizers

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import fastrnn
 from bit_cases import CASES, label
 from fastrnn import functional as F
+from fastrnn.losses import MeanSquaredError
 from helpers import budget, digest, everything, forward, forward_numbers, gradients, same_bits
 from strategies import Case, cases, with_
 
@@ -265,6 +266,7 @@ def test_the_dense_functions(monkeypatch):
             dense = F.linear(x, W, b, training=True)  # noqa: B023
             loss = F.softmax_cross_entropy(dense.y, targets, training=True)  # noqa: B023
             dlogits = F.backward(loss.tape).logits
+            mse = MeanSquaredError().compute(dense.y, dense.y * 0.3)
             g = F.backward(dense.tape, dlogits)
             gE = F.backward(embedded.tape, g.x)
             product = F.matmul(x.reshape(-1, 61), W)  # noqa: B023
@@ -272,6 +274,8 @@ def test_the_dense_functions(monkeypatch):
                 "y": dense.y,
                 "loss": np.array(loss.loss),
                 "dl": dlogits,
+                "mse": np.array(mse[0]),
+                "dmse": mse[1],
                 "x": g.x,
                 "W": g.W,
                 "b": g.b,

@@ -300,6 +300,30 @@ def test_calls():
     assert ignore[1] == 0 and ignore[0] > 0.69
 
 
+def test_squared_errors_in_one_sweep():
+    """Many of them, in several pieces, in any layout; a subclass with other terms goes its own way."""
+    rng = np.random.default_rng(1)
+    mse = losses.MeanSquaredError()
+    for shape in ((1, 1), (33, 7, 3), (401, 83, 3), (0, 3)):
+        for dtype in ("float32", "float64"):
+            t, p = rng.standard_normal((2, *shape)).astype(dtype)
+            value, dy = mse.compute(t, p)
+            error = p.astype(float) - t
+            assert value == pytest.approx(np.mean(error**2) if t.size else 0.0, rel=1e-6)
+            np.testing.assert_allclose(dy, 2 * error / max(t.size, 1), rtol=1e-5, atol=1e-9)
+            assert dy.dtype == dtype and mse.compute(t, p, gradient=False) == (value, None)
+            fortran = mse.compute(np.asfortranarray(t), np.asfortranarray(p))
+            assert fortran[0] == value and fortran[1].tobytes() == dy.tobytes()
+    big = np.full((2, 1), 1e30, np.float32)
+    assert mse.compute(np.zeros_like(big), big)[0] == math.inf
+
+    class Quartic(losses.MeanSquaredError):
+        def terms(self, y_true, y_pred):
+            return (y_pred - y_true) ** 4
+
+    assert Quartic().compute([[0.0]], [[2.0]])[0] == 16.0
+
+
 def test_inputs_stay_as_they_are():
     rng = np.random.default_rng(0)
     for name, options, kind in CASES:

@@ -133,6 +133,7 @@ cdef extern from "fastrnn.h" nogil:
         void (*add_product)(Py_ssize_t n, const void *a, const void *b, void *out) noexcept nogil
         void (*scale)(Py_ssize_t n, double factor, void *x) noexcept nogil
         double (*sum_of_squares)(Py_ssize_t n, const void *x) noexcept nogil
+        double (*squared_error)(Py_ssize_t n, const void *x, const void *y, double factor, void *d) noexcept nogil
         const fr_rule *rules
         double (*softmax_cross_entropy)(Py_ssize_t n, const void *x, Py_ssize_t target, void *p) noexcept nogil
         double (*fma_burn)(Py_ssize_t count, void *sink) noexcept nogil

@@ -20,6 +20,7 @@ cdef enum:
 cdef enum Kind:
     SCALE
     SQUARES
+    ERRORS
     MAP
     UPDATE
 
@@ -29,6 +30,7 @@ cdef struct Sweep:
     Py_ssize_t n
     char *a
     const char *b
+    const char *c
     double factor
     int activation, what
     double *sums
@@ -57,6 +59,8 @@ cdef void sweep_body(void *context, fr_team *team, int rank, int size) noexcept 
             s.k.scale(count, s.factor, s.a + at)
         elif s.kind == SQUARES:
             s.sums[piece] = s.k.sum_of_squares(count, s.b + at)
+        elif s.kind == ERRORS:
+            s.sums[piece] = s.k.squared_error(count, s.b + at, s.c + at, s.factor, s.a + at if s.a != NULL else NULL)
         else:
             s.k.map(s.activation, s.what, count, s.b + at, s.a + at)
         if rank == 0:
@@ -211,11 +215,40 @@ def sum_of_squares(array):
     """
     flat("sum_of_squares", array, False)
     cdef Sweep s = sweep_over(array, SQUARES)
+    return reduced(&s)
+
+
+def mean_squared_error(y_true, y_pred, bint gradient):
+    """The mean of (y_pred - y_true)^2 and its gradient at y_pred, or None for it.
+
+    Arrays of one shape and dtype, of any strides. The sum is accumulated in double in a fixed order.
+
+    >>> import numpy as np
+    >>> from fastrnn.engine import sweeps
+    >>> sweeps.mean_squared_error(np.zeros((1, 2)), np.array([[1.0, 2.0]]), True)
+    (2.5, array([[1., 2.]]))
+    """
+    if not (plain(y_true, False) and plain(y_pred, False) and alike(y_pred, y_true)):
+        check("mean_squared_error", y_pred, (y_true,))
+        y_true, y_pred = np.array(y_true, order="C"), np.array(y_pred, order="C")
+    cdef Sweep s = sweep_over(y_pred, ERRORS)
+    cdef cnp.ndarray array = y_pred
+    s.c = <const char *> cnp.PyArray_DATA(y_true)
+    s.a = NULL
+    s.factor = 1.0 / s.n if s.n else 0.0
+    d = cnp.PyArray_EMPTY(array.ndim, array.shape, cnp.PyArray_TYPE(array), 0) if gradient else None
+    if gradient:
+        s.a = <char *> cnp.PyArray_DATA(d)
+    return reduced(&s) * s.factor, d
+
+
+cdef double reduced(Sweep *s) except? -1:
+    """Run a sweep that sums, and add the sums of its pieces in order."""
     cdef Py_ssize_t i, pieces = (s.n + PIECE - 1) // PIECE
     cdef Buffer sums = take(times(pieces, sizeof(double)))
     cdef double total = 0
     s.sums = <double *> sums.data
-    run(sweep_body, &s, team_for(s.n))
+    run(sweep_body, s, team_for(s.n))
     for i in range(pieces):
         total += s.sums[i]
     return total

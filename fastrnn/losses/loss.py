@@ -74,6 +74,9 @@ class Loss(Configured):
     same_shape: ClassVar[bool] = True
     #: The axis of y_pred that the per-sample losses lack.
     axis: int = -1
+    #: The mean over all entries and its gradient in one sweep, (y_true, y_pred, gradient) -> (loss,
+    #: dy), where there are no weights.
+    _mean: Callable[..., tuple[float, np.ndarray | None]] | None = None
 
     def __init__(
         self,
@@ -151,6 +154,9 @@ class Loss(Configured):
                 f"{type(self).__name__}: no activation is fused with this loss, got logits=True\n"
                 "hint: pass the outputs of the last activation"
             )
+        if self._mean is not None and sample_weight is mask is None and self.reduction in MEANS:
+            loss, dy = self._mean(*self.prepare(y_true, y_pred, None), gradient)
+            return loss, dy if dy is None or dy.shape == y_pred.shape else dy.reshape(y_pred.shape)
         return self._computed(y_true, y_pred, sample_weight, mask, logits, gradient)
 
     @_silent

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..functional.dense import mean_squared_error
 from .loss import EPSILON, Loss
 
 __all__ = [
@@ -75,6 +76,12 @@ class MeanSquaredError(Elementwise):
         dtype: Any = None,
     ) -> None:
         super().__init__(name, reduction, dtype)
+
+    _mean: Any = staticmethod(mean_squared_error)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._mean = None  # its terms may be others
 
     def terms(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return (y_pred - y_true)^2."""

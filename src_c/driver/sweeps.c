@@ -33,21 +33,28 @@ static void flat_cases(const fr_kernels *k, ptrdiff_t n) {
     check_begin("%s f%d flat n=%td", k->target, 8 * k->itemsize, n);
     array *a = check_random(k, "a", n), *b = check_random(k, "b", n),
           *product = check_blank(k, "product", n);
+    array *slopes = check_blank(k, "slopes", n);
     array *sum = check_random(k, "sum", n), *total = check_random(k, "total", n),
           *scaled = check_random(k, "scaled", n);
-    double squares = 0;
+    double squares = 0, errors = 0;
     for (ptrdiff_t i = 0; i < n; i++) {
         product->want[i] = check_round(k, get(a, i) * get(b, i));
         sum->want[i] = check_round(k, get(sum, i) + get(a, i));
         total->want[i] = check_round(k, get(total, i) + product->want[i]);
         scaled->want[i] = check_round(k, get(scaled, i) * check_round(k, 0.7));
         squares += get(a, i) * get(a, i);
+        const double error = check_round(k, get(a, i) - get(b, i));
+        errors += check_round(k, error * error);
+        slopes->want[i] = check_round(k, 2 * error * check_round(k, 0.3));
     }
     k->multiply(n, a->data, b->data, product->data);
     k->add(n, a->data, sum->data);
     k->add_product(n, a->data, b->data, total->data);
     k->scale(n, 0.7, scaled->data);
     check_value("sum_of_squares", k->sum_of_squares(n, a->data), squares, 1e-13);
+    check_value("squared_error", k->squared_error(n, a->data, b->data, 0.3, NULL), errors, 1e-13);
+    check_value("squared_error with slopes",
+                k->squared_error(n, a->data, b->data, 0.3, slopes->data), errors, 1e-13);
     check_finish();
 }
 
