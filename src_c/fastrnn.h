@@ -11,7 +11,8 @@
  * A packed matrix is a sequence of panels; a panel holds the same `panel units` of every group side by side, so
  * that one register tile sees all gates of its units:
  *     packed[panel][k][group][unit vector][lane],      zero beyond column n.
- * A plain matrix is the case groups = 1; its last panel has no more vectors than it needs.
+ * A plain matrix is the case groups = 1; its last panel has no more vectors than it needs. In the last panel of three or
+ * four groups a vector holds the units of as many groups as it has lanes for, side by side.
  *
  * Order of sums. A product's element is one chain: init, then k ascending, one fused multiply-add each (multiply,
  * then add, on the baseline target). It is the same chain whatever the tile, the rows beside it or the thread.

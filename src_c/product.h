@@ -1,30 +1,54 @@
 /* Packing, and the products built from the tile. */
 
+/* Loads and stores that know the last vector. */
+INLINE V(vec) M(get)(const REAL *p, ptrdiff_t lanes) {
+    return lanes == LANES ? V(load)(p) : V(loadn)(p, lanes);
+}
+
+INLINE void M(put)(REAL *p, V(vec) x, ptrdiff_t lanes) {
+    if (lanes == LANES)
+        V(store)(p, x);
+    else
+        V(storen)(p, x, lanes);
+}
+
 /* Vectors of units in a panel, by groups: all gates of a unit share a panel, a plain panel is as wide as the tile. */
 #undef UNIT_VECTORS
 #define UNIT_VECTORS(groups) ((groups) == 1 ? PLAIN_VECTORS : (groups) == 2 ? 2 : 1)
 
-/* The vectors of one panel: where each starts in a row of the result, and how many of its lanes exist. */
+/* The pieces of one panel, each units of one group, and the vectors they lie in. A piece is a vector; only where few
+ * units are left for the last panel, several groups share one. */
 typedef struct {
-    int vectors;
+    int vectors, pieces;
     ptrdiff_t offset; /* first element in the packed matrix, over k */
-    ptrdiff_t width; /* elements of one k of the packed panel */
-    ptrdiff_t unit[FR_MAX_VECTORS]; /* first unit of vector v */
+    ptrdiff_t width; /* elements of one k of the packed panel: whole vectors */
+    ptrdiff_t unit[FR_MAX_VECTORS]; /* first unit of a piece */
     ptrdiff_t group[FR_MAX_VECTORS];
-    ptrdiff_t lanes[FR_MAX_VECTORS];
-    int full; /* every lane of every vector exists */
+    ptrdiff_t lanes[FR_MAX_VECTORS]; /* how many of its units exist */
+    ptrdiff_t at[FR_MAX_VECTORS]; /* where it lies in the width */
+    int full; /* every piece is a whole vector */
 } M(panel);
 
-INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p) {
+/* Pieces of `units` units side by side, as many in a vector as it holds. */
+static void M(share_vectors)(M(panel) * panel, ptrdiff_t units) {
+    ptrdiff_t vector = 0, at = 0;
+    for (int v = 0; v < panel->pieces; v++, at += units) {
+        if (at + units > LANES) vector++, at = 0;
+        panel->at[v] = vector * LANES + at;
+    }
+    panel->vectors = (int)vector + 1;
+}
+
+/* Raw weights are read where they lie: there no pieces share a vector. */
+INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw) {
     M(panel) panel = {0};
     const ptrdiff_t per_group = UNIT_VECTORS(groups);
     const ptrdiff_t first = p * per_group * LANES, left = n - first;
     ptrdiff_t used = (left + LANES - 1) /
                      LANES; /* a plain last panel is narrower; a grouped one keeps its width */
     if (used > per_group || groups > 1) used = per_group;
-    panel.vectors = (int)(groups * used);
+    panel.pieces = panel.vectors = (int)(groups * used);
     panel.offset = p * groups * per_group * LANES;
-    panel.width = panel.vectors * LANES;
     panel.full = 1;
     for (ptrdiff_t group = 0, v = 0; group < groups; group++) {
         for (ptrdiff_t at = 0; at < used * LANES; at += LANES, v++) {
@@ -32,10 +56,24 @@ INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p) {
             panel.unit[v] = first + at;
             panel.group[v] = group;
             panel.lanes[v] = lanes > LANES ? LANES : lanes < 0 ? 0 : lanes;
+            panel.at[v] = v * LANES;
             panel.full &= lanes >= LANES;
         }
     }
+    if (groups > 1 && per_group == 1 && 2 * left <= LANES && !raw) M(share_vectors)(&panel, left);
+    panel.width = panel.vectors * LANES;
     return panel;
+}
+
+/* From panel p - 1 to panel p. */
+INLINE void M(next_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(panel) * panel) {
+    const ptrdiff_t units = UNIT_VECTORS(groups) * LANES;
+    if ((p + 1) * units > n) {
+        *panel = M(panel_of)(groups, n, p, raw);
+        return;
+    }
+    panel->offset += groups * units;
+    for (int v = 0; v < FR_MAX_VECTORS; v++) panel->unit[v] += units;
 }
 
 /* Rows of the i-th of `tiles` tiles that share `rows` as evenly as can be: 13 = 5 + 4 + 4, not 6 + 6 + 1. */
@@ -50,26 +88,42 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                     const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1) {
     const REAL *src = src_;
     for (ptrdiff_t p = panel0; p < panel1; p++) {
-        const M(panel) panel = M(panel_of)(groups, n, p);
+        const M(panel) panel = M(panel_of)(groups, n, p, 0);
         REAL *dst = (REAL *)dst_ + panel.offset * k + k0 * panel.width;
-        for (int v = 0; v < panel.vectors; v++) {
+        if (!panel.full)
+            for (ptrdiff_t j = 0; j < (k1 - k0) * panel.width; j += LANES)
+                V(store)(dst + j, V(zero)());
+        for (int v = 0; v < panel.pieces; v++) {
             const REAL *from = src + start[panel.group[v]] + panel.unit[v] * col;
             const ptrdiff_t lanes = panel.lanes[v];
+            REAL *to = dst + panel.at[v];
             if (col == 1) {
                 for (ptrdiff_t j = 0; j < k1 - k0; j++)
-                    V(store)(dst + j * panel.width + v * LANES, V(loadn)(from + j * row, lanes));
+                    M(put)(to + j * panel.width, M(get)(from + j * row, lanes), lanes);
             } else { /* a transposed source: read along its rows, which is along k here, 8 at a time */
                 for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += 8) {
                     const ptrdiff_t j1 = j0 + 8 < k1 - k0 ? j0 + 8 : k1 - k0;
                     for (ptrdiff_t u = 0; u < lanes; u++)
                         for (ptrdiff_t j = j0; j < j1; j++)
-                            dst[j * panel.width + v * LANES + u] = from[j * row + u * col];
-                    for (ptrdiff_t u = lanes; u < LANES; u++)
-                        for (ptrdiff_t j = j0; j < j1; j++)
-                            dst[j * panel.width + v * LANES + u] = 0;
+                            to[j * panel.width + u] = from[j * row + u * col];
                 }
             }
         }
+    }
+}
+
+/* Where vector v of a row of a panel begins. */
+static const ptrdiff_t M(vector_at)[FR_MAX_VECTORS] = {0, LANES, 2 * LANES, 3 * LANES};
+
+/* A row of the panel from its pieces, row[at[v]] but for the last one if last is not NULL; zero where there are none. */
+INLINE void M(gather)(const M(panel) * panel, const REAL *row, const ptrdiff_t *at,
+                      const REAL *last, REAL *to) {
+    const int apart = panel->vectors == panel->pieces;
+    for (int v = 0; v < panel->vectors && !apart; v++) V(store)(to + v * LANES, V(zero)());
+    for (int v = 0; v < panel->pieces; v++) {
+        const ptrdiff_t lanes = panel->lanes[v];
+        const REAL *from = last && v == panel->pieces - 1 ? last : row + at[v];
+        M(put)(to + panel->at[v], M(get)(from, lanes), apart ? LANES : lanes);
     }
 }
 
@@ -127,16 +181,15 @@ static void M(product)(const fr_product *p) {
     static const REAL zeros[LANES] = {0};
     const REAL *init[BAND];
     REAL *sums[BAND];
-    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], at_copy[FR_MAX_VECTORS];
+    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS];
     const ptrdiff_t bands = (p->rows + BAND - 1) / BAND;
     for (ptrdiff_t at = p->panel0; at < p->panel1; at++) {
-        const M(panel) panel = M(panel_of)(p->groups, p->n, at);
+        const M(panel) panel = M(panel_of)(p->groups, p->n, at, p->b_row != 0);
         const ptrdiff_t parts = p->b_row || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
         const int direct = panel.full && parts == 1;
-        for (int v = 0; v < panel.vectors; v++) {
+        for (int v = 0; v < panel.pieces; v++) {
             at_c[v] = panel.group[v] * p->c_group + panel.unit[v];
             at_init[v] = p->init ? panel.group[v] * p->init_group + panel.unit[v] : 0;
-            at_copy[v] = v * LANES;
         }
         for (ptrdiff_t band = 0; band < bands; band++) {
             const ptrdiff_t first = M(tile_start)(p->rows, bands, band);
@@ -144,18 +197,16 @@ static void M(product)(const fr_product *p) {
             const REAL *const *a = (const REAL *const *)p->a + first;
             const REAL *const *from = p->init ? (const REAL *const *)p->init + first : init;
             REAL *const *c = (REAL *const *)p->c + first, *const *to = direct ? c : sums;
-            const ptrdiff_t *at_from = at_init, *const at_to = direct ? at_c : at_copy;
+            const ptrdiff_t *at_from = at_init, *const at_to = direct ? at_c : M(vector_at);
             for (ptrdiff_t r = 0; r < rows; r++) {
                 if (!p->init) init[r] = zeros;
                 if (!direct) sums[r] = copy + r * panel.width;
             }
             if (!panel.full && p->init) {
                 for (ptrdiff_t r = 0; r < rows; r++)
-                    for (int v = 0; v < panel.vectors; v++)
-                        V(store)(sums[r] + v * LANES,
-                                 V(loadn)(from[r] + at_init[v], panel.lanes[v]));
+                    M(gather)(&panel, from[r], at_init, NULL, sums[r]);
                 from = (const REAL *const *)sums;
-                at_from = at_copy;
+                at_from = M(vector_at);
             }
             if (p->b_row)
                 M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
@@ -165,8 +216,9 @@ static void M(product)(const fr_product *p) {
                                 parts, from, at_from, to, at_to);
             if (direct) continue;
             for (ptrdiff_t r = 0; r < rows; r++)
-                for (int v = 0; v < panel.vectors; v++)
-                    V(storen)(c[r] + at_c[v], V(load)(sums[r] + v * LANES), panel.lanes[v]);
+                for (int v = 0; v < panel.pieces; v++)
+                    M(put)(c[r] + at_c[v], M(get)(sums[r] + panel.at[v], panel.lanes[v]),
+                           panel.lanes[v]);
         }
     }
 }

@@ -46,7 +46,22 @@ INLINE ptrdiff_t M(gru_rows)(const fr_forward *s, const M(step_tile) * t, ptrdif
     return i;
 }
 
+static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t);
+
+static void M(gru_folded)(const fr_forward *s, const M(step_tile) * t) {
+    M(folded) f;
+    M(fold_tile)(s, t, s->h_prev, s->ld_h_prev, &f);
+    M(fold)(&f, (const REAL *)s->g + t->first * s->ld_g + FR_GRU_H * s->units + t->panel.unit[0],
+            s->ld_g, f.g + FR_GRU_H * LANES, f.s.ld_g);
+    M(gru_gates)(&f.s, &f.tile);
+    M(unfold_tile)(s, t, FR_GRU_BLOCKS, &f);
+}
+
 static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t) {
+    if (t->panel.vectors < t->panel.pieces) {
+        M(gru_folded)(s, t);
+        return;
+    }
     const ptrdiff_t lanes = t->panel.lanes[0];
     const int usual = s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
     ptrdiff_t i = 0;

@@ -60,7 +60,26 @@ INLINE ptrdiff_t M(lstm_rows)(const fr_forward *s, const M(step_tile) * t, ptrdi
     return i;
 }
 
+static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t);
+
+static void M(lstm_folded)(const fr_forward *s, const M(step_tile) * t) {
+    const ptrdiff_t u = t->panel.unit[0];
+    M(folded) f;
+    M(fold_tile)(s, t, s->c_prev, s->ld_c_prev, &f);
+    for (ptrdiff_t j = 0; j < 3 && s->peephole; j++)
+        for (ptrdiff_t at = 0; at < LANES; at++)
+            f.peephole[j * LANES + at] =
+                ((const REAL *)s->peephole)[j * s->units + u + at % f.lanes];
+    M(lstm_gates)(&f.s, &f.tile);
+    M(unfold)(&f, f.c, LANES, (REAL *)s->c + t->first * s->ld_c + u, s->ld_c, NULL);
+    M(unfold_tile)(s, t, FR_LSTM_BLOCKS, &f);
+}
+
 static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t) {
+    if (t->panel.vectors < t->panel.pieces) {
+        M(lstm_folded)(s, t);
+        return;
+    }
     const ptrdiff_t lanes = t->panel.lanes[0];
     const int plain = !s->peephole && s->clip == INFINITY;
     const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
@@ -126,8 +145,11 @@ static void M(lstm_backward)(const fr_backward *s) {
         n = row + M(together) <= s->rows ? M(together) : 1;
         for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
             const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && lanes == LANES && n > 1) {
-                M(lstm_units_backward)(s, row, u, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
+            if (usual && n > 1) {
+                if (lanes == LANES)
+                    M(lstm_units_backward)(s, row, u, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
+                else
+                    M(lstm_units_backward)(s, row, u, lanes, M(together), 1, FR_TANH, FR_SIGMOID);
                 continue;
             }
             for (ptrdiff_t i = row; i < row + n; i++)

@@ -1,19 +1,8 @@
-/* What the steps of all cells share: the loop over panels and row tiles, and loads that know the last vector. */
-
-INLINE V(vec) M(get)(const REAL *p, ptrdiff_t lanes) {
-    return lanes == LANES ? V(load)(p) : V(loadn)(p, lanes);
-}
-
-INLINE void M(put)(REAL *p, V(vec) x, ptrdiff_t lanes) {
-    if (lanes == LANES)
-        V(store)(p, x);
-    else
-        V(storen)(p, x, lanes);
-}
+/* What the steps of all cells share: the loop over panels and row tiles. */
 
 /* h_in R for a band of rows of a panel, on the stack. */
 typedef struct {
-    _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, vectors, LANES) */
+    _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, width of the panel) */
     M(panel) panel;
     ptrdiff_t first, rows;
 } M(step_tile);
@@ -21,15 +10,13 @@ typedef struct {
 /* t->sum. The chains start from the gate buffer from block `block` on, but for the last group if last is not NULL: then
  * from the vector last (H,). */
 INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
-                            ptrdiff_t groups, M(step_tile) * t) {
+                            M(step_tile) * t) {
     const REAL *a[BAND], *init[BAND];
     REAL *c[BAND];
-    ptrdiff_t at_g[FR_MAX_VECTORS], at_sum[FR_MAX_VECTORS];
+    ptrdiff_t at_g[FR_MAX_VECTORS];
     const M(panel) *panel = &t->panel;
-    for (int v = 0; v < panel->vectors; v++) {
+    for (int v = 0; v < panel->pieces; v++)
         at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
-        at_sum[v] = v * LANES;
-    }
     const int direct = panel->full && !last;
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const REAL *g = (const REAL *)s->g + (t->first + r) * s->ld_g;
@@ -37,18 +24,80 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
         c[r] = t->sum + r * panel->width;
         init[r] = direct ? g : c[r];
         if (direct) continue;
-        for (int v = 0; v < panel->vectors; v++) {
-            const REAL *from =
-                last && panel->group[v] == groups - 1 ? last + panel->unit[v] : g + at_g[v];
-            V(store)(c[r] + at_sum[v], M(get)(from, panel->lanes[v]));
-        }
+        M(gather)(panel, g, at_g, last ? last + panel->unit[panel->pieces - 1] : NULL, c[r]);
     }
-    const ptrdiff_t *const from = direct ? at_g : at_sum;
+    const ptrdiff_t *const from = direct ? at_g : M(vector_at);
     if (s->r_row)
-        M(tiles_raw)(panel, t->rows, s->k, a, s->r, s->r_row, s->r_start, init, from, c, at_sum);
+        M(tiles_raw)(panel, t->rows, s->k, a, s->r, s->r_row, s->r_start, init, from, c,
+                     M(vector_at));
     else
         M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
-                        M(depth_parts)(s->k, panel->width), init, from, c, at_sum);
+                        M(depth_parts)(s->k, panel->width), init, from, c, M(vector_at));
+}
+
+/* The rows of a panel of few units, as many in a vector as it holds: a tile whose row i has LANES units, those of rows
+ * i * per ... i * per + per - 1. */
+typedef struct {
+    M(step_tile) tile;
+    fr_forward s; /* what the gates of `tile` read and write: the arrays below, rows LANES apart */
+    ptrdiff_t rows, lanes, per;
+    _Alignas(64) REAL prev[BAND / 2 * LANES], c[BAND / 2 * LANES], h[BAND / 2 * LANES];
+    REAL g[BAND / 2 * FR_MAX_GROUPS * LANES], peephole[3 * LANES];
+} M(folded);
+
+INLINE void M(fold)(const M(folded) * f, const REAL *from, ptrdiff_t ld, REAL *to,
+                    ptrdiff_t ld_to) {
+    for (ptrdiff_t r = 0; r < f->rows; to += ld_to) {
+        V(store)(to, V(zero)());
+        for (ptrdiff_t j = 0; j < f->per && r < f->rows; j++, r++)
+            V(storen)(to + j * f->lanes, V(loadn)(from + r * ld, f->lanes), f->lanes);
+    }
+}
+
+/* Back: row r to row r of `to`, or to row token[r]. */
+INLINE void M(unfold)(const M(folded) * f, const REAL *from, ptrdiff_t ld_from, REAL *to,
+                      ptrdiff_t ld, const ptrdiff_t *token) {
+    for (ptrdiff_t r = 0; r < f->rows; from += ld_from)
+        for (ptrdiff_t j = 0; j < f->per && r < f->rows; j++, r++)
+            V(storen)(to + (token ? token[r] : r) * ld, V(loadn)(from + j * f->lanes, f->lanes),
+                      f->lanes);
+}
+
+/* prev: the state (rows, H) that the gates read. */
+INLINE void M(fold_tile)(const fr_forward *s, const M(step_tile) * t, const void *prev,
+                         ptrdiff_t ld_prev, M(folded) * f) {
+    const M(panel) *panel = &t->panel;
+    const ptrdiff_t groups = panel->pieces, lanes = panel->lanes[0], u = panel->unit[0];
+    f->rows = t->rows;
+    f->lanes = lanes;
+    f->per = LANES / lanes;
+    f->tile.first = f->tile.panel.unit[0] = 0;
+    f->tile.rows = (f->rows + f->per - 1) / f->per;
+    f->tile.panel.lanes[0] = LANES;
+    f->tile.panel.vectors = f->tile.panel.pieces = (int)groups;
+    f->s = *s;
+    f->s.units = f->s.ld_h = f->s.ld_c = f->s.ld_c_prev = f->s.ld_h_prev = LANES;
+    f->s.g = f->g;
+    f->s.ld_g = FR_MAX_GROUPS * LANES;
+    f->s.c_prev = f->s.h_prev = f->prev;
+    f->s.c = f->c;
+    f->s.h = f->h;
+    f->s.y = NULL;
+    f->s.peephole = s->peephole ? f->peephole : NULL;
+    for (ptrdiff_t j = 0; j < groups; j++)
+        M(fold)(f, t->sum + panel->at[j], panel->width, f->tile.sum + j * LANES, groups * LANES);
+    M(fold)(f, (const REAL *)prev + t->first * ld_prev + u, ld_prev, f->prev, LANES);
+}
+
+/* h, and if asked for the `blocks` blocks of the gate buffer. */
+INLINE void M(unfold_tile)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t blocks,
+                           const M(folded) * f) {
+    const ptrdiff_t u = t->panel.unit[0];
+    M(unfold)(f, f->h, LANES, (REAL *)s->h + t->first * s->ld_h + u, s->ld_h, NULL);
+    if (s->y) M(unfold)(f, f->h, LANES, (REAL *)s->y + u, s->ld_y, s->token + t->first);
+    for (ptrdiff_t j = 0; j < blocks && s->save; j++)
+        M(unfold)(f, f->g + j * LANES, f->s.ld_g,
+                  (REAL *)s->g + t->first * s->ld_g + j * s->units + u, s->ld_g, NULL);
 }
 
 /* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
@@ -57,12 +106,16 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
                     void (*gates)(const fr_forward *, const M(step_tile) *)) {
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
+    const int raw = s->r_row != 0;
     for (ptrdiff_t p = s->panel0; p < s->panel1; p++) {
-        t.panel = M(panel_of)(groups, s->units, p);
+        if (p == s->panel0)
+            t.panel = M(panel_of)(groups, s->units, p, raw);
+        else
+            M(next_panel)(groups, s->units, p, raw, &t.panel);
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
-            M(step_product)(s, block, last, groups, &t);
+            M(step_product)(s, block, last, &t);
             gates(s, &t);
         }
     }

@@ -28,11 +28,17 @@ array *matrix_pack(const fr_kernels *k, matrix m, ptrdiff_t rows, ptrdiff_t grou
     return packed;
 }
 
-/* Units that panel p holds: a plain last panel is only as wide as its vectors. */
-static ptrdiff_t panel_width(const fr_kernels *k, ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p) {
-    const ptrdiff_t units = fr_panel_units(k, groups);
-    const ptrdiff_t needed = (n - p * units + k->lanes - 1) / k->lanes * k->lanes;
-    return groups == 1 && needed < units ? needed : units;
+/* How panel p is laid out: its width, and where in it group g begins. A plain last panel is only as wide as its vectors;
+ * where at most half a vector of units is left, groups share vectors. */
+static ptrdiff_t panel_layout(const fr_kernels *k, ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p,
+                              ptrdiff_t *at) {
+    const ptrdiff_t units = fr_panel_units(k, groups), left = n - p * units;
+    const ptrdiff_t needed = (left + k->lanes - 1) / k->lanes * k->lanes;
+    if (groups == 1) return at[0] = 0, needed < units ? needed : units;
+    const ptrdiff_t in_one = units == k->lanes && 2 * left <= k->lanes ? k->lanes / left : 1;
+    for (ptrdiff_t g = 0; g < groups; g++)
+        at[g] = in_one == 1 ? g * units : g / in_one * k->lanes + g % in_one * left;
+    return in_one == 1 ? groups * units : (groups + in_one - 1) / in_one * k->lanes;
 }
 
 static void pack_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptrdiff_t n,
@@ -48,13 +54,17 @@ static void pack_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t groups, ptr
         const ptrdiff_t k0 = piece & 1 ? k_cut : 0, k1 = piece & 1 ? rows : k_cut;
         const ptrdiff_t p0 = piece & 2 ? panel_cut : 0, p1 = piece & 2 ? panels : panel_cut;
         for (ptrdiff_t p = p0; p < p1; p++) {
-            const ptrdiff_t first = p * panel_units, units = panel_width(k, groups, n, p);
+            ptrdiff_t at_group[FR_MAX_GROUPS];
+            const ptrdiff_t first = p * panel_units,
+                            width = panel_layout(k, groups, n, p, at_group);
+            const ptrdiff_t units = n - first < panel_units ? n - first : panel_units;
             double *panel = packed->want + first * groups * rows;
-            for (ptrdiff_t r = k0; r < k1; r++)
+            for (ptrdiff_t r = k0; r < k1; r++) {
+                for (ptrdiff_t u = 0; u < width; u++) panel[r * width + u] = 0;
                 for (ptrdiff_t g = 0; g < groups; g++)
                     for (ptrdiff_t u = 0; u < units; u++)
-                        panel[(r * groups + g) * units + u] =
-                            first + u < n ? matrix_at(m, r, g, first + u) : 0;
+                        panel[r * width + at_group[g] + u] = matrix_at(m, r, g, first + u);
+            }
         }
         if (k1 > k0 && p1 > p0)
             k->pack(packed->data, rows, k0, k1, groups, n, at(m.values, k0 * m.row), m.row, m.col,
