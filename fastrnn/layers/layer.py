@@ -54,6 +54,8 @@ class Layer(Weighted):
     supports_masking: ClassVar[bool] = False
     # Whether each step of axis 1 is handled alone, so that the layer can be streamed.
     per_step: ClassVar[bool] = False
+    # Whether it does so for inputs without that axis as well; a subclass says it anew.
+    any_rank: ClassVar[bool] = False
     # How many of the first inputs must be sequences (B, T, ...).
     needs_steps: ClassVar[int] = 0
 
