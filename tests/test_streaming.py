@@ -411,3 +411,26 @@ def test_masks_that_come_and_go():
         if t == 4:
             stream = pickle.loads(pickle.dumps(stream))
         np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+
+
+def test_an_output_that_somebody_else_holds_is_copied():
+    """What a layer keeps or the caller gave is no memory of the output."""
+
+    class Keeping(layers.Layer):
+        per_step = any_rank = True
+        kept = None
+
+        def forward(self, x, *, mask=None, training=False):
+            self.kept = x * 2
+            return self.kept
+
+    keeping = Keeping()
+    x = data(1, I)
+    y = sequences(layers.Dense(3), keeping).stream().step(x)
+    assert not np.shares_memory(y, keeping.kept)
+    np.testing.assert_array_equal(y, keeping.kept)
+    y = sequences(layers.Dropout(0.5)).stream().step(x)
+    assert not np.shares_memory(y, x)
+    np.testing.assert_array_equal(y, x)
+    view = sequences(layers.TimeDistributed(layers.Dense(2))).stream().step(x)
+    assert view.base is None

@@ -5,6 +5,7 @@
 
 cimport cython
 cimport numpy as cnp
+from cpython.ref cimport Py_REFCNT
 
 from ..engine.core cimport team_size
 from ..engine.job cimport Forward, Job
@@ -37,6 +38,11 @@ cdef enum:
     MOST_AXES = 8
 
 
+cdef bint is_only_ours(y) noexcept:
+    """Whether nobody but the one who asks has `y` or its memory."""
+    return cnp.PyArray_CheckExact(y) and Py_REFCNT(y) == 1 and cnp.PyArray_BASE(y) == NULL
+
+
 cdef class Step:
     """What happens at each time step: a subclass writes `run`."""
 
@@ -54,7 +60,7 @@ cdef class Steps:
 
     cdef list functions
     cdef Py_ssize_t slots
-    cdef Py_ssize_t entry, result   # the slots of the one input and of the one output that is new; -1: ask
+    cdef Py_ssize_t entry, result   # the slots of the one input and of the one output; -1: there are several
     cdef int axes
     cdef cnp.npy_intp[MOST_AXES] shape  # of the one input; -1 for any size
     cdef char claimed
@@ -92,12 +98,14 @@ cdef class Steps:
         for function in self.functions:
             function.run(values, masks)
         if out is None and self.result >= 0:
-            out = values[self.result]
+            y, values[self.result] = values[self.result], None
+            if not is_only_ours(y):
+                y = np.array(y)
         else:
-            out = self._leave(values, out)
+            y = self._leave(values, out)
         for function in self.functions:
             function.keep()
-        return out
+        return y
 
     cdef bint fits(self, x) noexcept:
         cdef int axis
@@ -257,8 +265,8 @@ cdef class RecurrentStep(Step):
         return y, (self.h_next,) if self.c is None else (self.h_next, self.c_next)
 
     cdef advance(self, x, mask):
-        """y (B, H or P) of x (B, I), mask (B,) bool or None; the state after it goes to h_next, c_next. A masked row keeps
-        its state, and its y is the h before, or zero."""
+        """y (B, H or P) of x (B, I), mask (B,) bool or None; h_next and c_next become the state after it. A masked row
+        keeps its state, and its y is the h before, or zero."""
         cdef cnp.ndarray given, y
         cdef cnp.npy_intp[2] size
         cdef Forward *f

@@ -81,10 +81,11 @@ cdef class LayerWeights:
 
 cpdef bint stale(list parameters, list ticks) except -1:
     """Whether `parameters` are at other ticks of their clocks than those that were noted."""
-    if len(parameters) != len(ticks):
+    cdef Py_ssize_t i, count = len(ticks)
+    if len(parameters) != count:
         return True
-    for parameter, tick in zip(parameters, ticks, strict=True):
-        if parameter.clock.ticks != tick:
+    for i in range(count):
+        if parameters[i].clock.ticks != ticks[i]:
             return True
     return False
 

@@ -8,14 +8,26 @@ from typing import Any
 from ..functional.steps import RecurrentStep, Step, Steps
 from .layer import Layer
 
-__all__ = ["LayerStep", "RecurrentStep", "Step", "Steps"]
+__all__ = ["LayerStep", "PlainStep", "RecurrentStep", "Step", "Steps"]
+
+
+class PlainStep(Step):
+    """A layer of one input and one output that does without the axis of time."""
+
+    def __init__(self, layer: Layer, read: int, write: int) -> None:
+        self.layer, self.read, self.write = layer, read, write
+
+    def run(self, values: list[Any], masks: list[Any]) -> None:
+        """Run the layer on one slot, and fill another."""
+        y, cover = self.layer.run_masked(values[self.read], masks[self.read], False)
+        values[self.write], masks[self.write] = y, cover
 
 
 class LayerStep(Step):
     """A layer that looks at each step alone.
 
     It gets an axis of time where `live` says that a slot has one, whose values and masks lack it
-    here; a layer with `any_rank` does without.
+    here.
     """
 
     def __init__(
@@ -29,8 +41,7 @@ class LayerStep(Step):
     ) -> None:
         self.layer, self.reads, self.writes = layer, reads, writes
         self.several_in, self.several_out = several
-        # A subclass may think otherwise than the class that said it.
-        self.live = [False] * len(live) if vars(type(layer)).get("any_rank") else live
+        self.live = live
         self.options = options
 
     def run(self, values: list[Any], masks: list[Any]) -> None:

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..layers import Embedding
 from ..layers.recurrent import Recurrent
 from ..layers.stateful import as_rows
-from ..layers.stepping import LayerStep, RecurrentStep, Step, Steps
+from ..layers.stepping import LayerStep, PlainStep, RecurrentStep, Step, Steps
 from . import structure
 from .flat import Flat
 from .graph import Graph
@@ -103,28 +103,26 @@ class Stream(Steps):
             (slot, (self.batch_size, *tensor.shape[2 if self._live[slot] else 1 :]))
             for tensor, slot in zip(graph.inputs, graph._input_slots, strict=True)
         ]
-        # What a recurrent layer has just made shares memory with nothing.
-        made = [call.writes[0] for call in graph.calls if self._remembers(call)]
         alone = not isinstance(outputs[0], (list, tuple, Mapping))
-        result = graph._output_slots[0]
         entry, shape = self._entries[0]
         self._prepare(
             self._layers,
             len(graph.slots),
             entry if len(self._entries) == 1 else -1,
             shape,
-            result if alone and result in made else -1,
+            graph._output_slots[0] if alone else -1,
         )
 
-    def _remembers(self, call: Any) -> bool:
-        return isinstance(call.layer, Recurrent) and self._live[call.reads[0]]
-
     def _function(self, call: Any) -> Step:
-        layer, reads, writes = call.layer, call.reads, call.writes
-        if self._remembers(call):
+        layer, reads, writes, live = call.layer, call.reads, call.writes, self._live
+        if isinstance(layer, Recurrent) and live[reads[0]]:
             return RecurrentStep(layer, self.batch_size, reads, writes, layer.return_sequences)
-        several = call.several_in, call.several_out
-        return LayerStep(layer, reads, writes, self._live, several, call.options)
+        # A subclass may need the axis of time where the class that declares `any_rank` does not.
+        if vars(type(layer)).get("any_rank") and not call.options:
+            return PlainStep(layer, reads[0], writes[0])
+        return LayerStep(
+            layer, reads, writes, live, (call.several_in, call.several_out), call.options
+        )
 
     def reset(self, rows: Any = None) -> None:
         """Forget the past: of all sequences, or of `rows` (indices or a mask)."""
