@@ -24,7 +24,7 @@ from .checks import as_mask, check_shape, check_size
 
 cnp.import_array()
 
-__all__ = ["RecurrentStep", "Step", "Steps"]
+__all__ = ["PlainStep", "RecurrentStep", "Step", "Steps"]
 
 cdef extern from *:
     """
@@ -115,6 +115,19 @@ cdef class Steps:
             if self.shape[axis] >= 0 and cnp.PyArray_DIM(x, axis) != self.shape[axis]:
                 return False
         return True
+
+
+cdef class PlainStep(Step):
+    """A layer without a state, from one slot to another. layer: `run_masked` takes and returns a value and its mask."""
+
+    cdef object layer
+    cdef Py_ssize_t x_slot, y_slot
+
+    def __init__(self, layer, Py_ssize_t read, Py_ssize_t write):
+        self.layer, self.x_slot, self.y_slot = layer, read, write
+
+    cpdef run(self, list values, list masks):
+        values[self.y_slot], masks[self.y_slot] = self.layer.run_masked(values[self.x_slot], masks[self.x_slot], False)
 
 
 cdef class RecurrentStep(Step):

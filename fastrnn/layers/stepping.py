@@ -5,22 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..functional.steps import RecurrentStep, Step, Steps
+from ..functional.steps import PlainStep, RecurrentStep, Step, Steps
 from .layer import Layer
 
 __all__ = ["LayerStep", "PlainStep", "RecurrentStep", "Step", "Steps"]
-
-
-class PlainStep(Step):
-    """A layer of one input and one output that does without the axis of time."""
-
-    def __init__(self, layer: Layer, read: int, write: int) -> None:
-        self.layer, self.read, self.write = layer, read, write
-
-    def run(self, values: list[Any], masks: list[Any]) -> None:
-        """Run the layer on one slot, and fill another."""
-        y, cover = self.layer.run_masked(values[self.read], masks[self.read], False)
-        values[self.write], masks[self.write] = y, cover
 
 
 class LayerStep(Step):
