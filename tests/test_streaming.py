@@ -1,12 +1,14 @@
 """Streaming: step by step, the bits of predict over the whole sequence."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from fastrnn import layers
-from fastrnn.errors import ArgumentError, DTypeError, ShapeError
+import fastrnn
+from fastrnn import activations, layers
+from fastrnn.errors import ArgumentError, DTypeError, ShapeError, StateError
 from fastrnn.models import Model, Sequential
 
 B, T, I = 3, 7, 4
@@ -268,3 +270,167 @@ def test_a_stream_keeps_the_layers_that_it_began_with(change):
     copy = pickle.loads(pickle.dumps(stream))
     for one in (stream, copy):
         np.testing.assert_array_equal(one.step(x[:, 2]), whole[:, 2])
+
+
+def changed_weights(model):
+    model.layers[-1].set_weights([w * 0.5 for w in model.layers[-1].get_weights()])
+
+
+def changed_activation(model):
+    model.layers[-1].activation = activations.get("relu")
+
+
+@pytest.mark.parametrize("change", [changed_weights, changed_activation])
+def test_a_layer_that_changes_between_two_steps(change):
+    model, twin = (sequences(layers.GRU(5, return_sequences=True, seed=1)) for _ in range(2))
+    x = data(B, T, I)
+    stream = model.stream(B)
+    stream.step(x[:, 0])
+    state = stream.state
+    change(model)
+    change(twin)
+    expected = twin.stream(B)
+    expected.state = state
+    for t in range(1, 3):
+        np.testing.assert_array_equal(stream.step(x[:, t]), expected.step(x[:, t]))
+
+
+def test_training_between_two_steps():
+    model = MODELS["lstm"]()
+    x = data(B, T, I)
+    stream = model.stream(B)
+    stream.step(x[:, 0])
+    model.compile("sgd", "mse")
+    model.fit(x, data(B, T, 2), verbose=0)
+    stream.reset()
+    whole = model.predict(x, verbose=0)
+    for t in range(T):
+        np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+
+
+def test_the_number_of_threads_may_change_between_two_steps():
+    model = sequences(layers.LSTM(70, return_sequences=True))
+    x = data(64, T, I)
+    whole = model.predict(x, verbose=0)
+    stream = model.stream(64)
+    for t in range(T):
+        with fastrnn.threads(1 + t % 3):
+            np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+
+
+def test_a_step_that_fails_is_not_taken():
+    broken = False
+
+    class Fragile(layers.Layer):
+        per_step = True
+
+        def forward(self, x, *, mask=None, training=False):
+            if broken:
+                raise KeyError("broken")
+            return x
+
+    model = sequences(layers.GRU(5, return_sequences=True), Fragile())
+    x = data(B, T, I)
+    whole = model.predict(x, verbose=0)
+    stream = model.stream(B)
+    stream.step(x[:, 0])
+    broken = True
+    with pytest.raises(KeyError):
+        stream.step(x[:, 3])
+    broken = False
+    np.testing.assert_array_equal(stream.step(x[:, 1]), whole[:, 1])
+
+
+def test_a_step_within_a_step_is_refused():
+    class Recursive(layers.Layer):
+        per_step = True
+        stream = None
+
+        def forward(self, x, *, mask=None, training=False):
+            if self.stream is not None:
+                self.stream.step(x[:, 0])
+            return x
+
+    layer = Recursive()
+    model = sequences(layers.GRU(I, return_sequences=True), layer)
+    x = data(1, T, I)
+    stream = model.stream()
+    first = stream.step(x[:, 0])
+    layer.stream = stream
+    with pytest.raises(StateError, match=r"another step was running\nhint: "):
+        stream.step(x[:, 1])
+    layer.stream = None
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[:, 0]), first)
+
+
+def test_several_threads_with_a_stream_each():
+    model = MODELS["wide"]()
+    x = data(4, T, I)
+    whole = model.predict(x, verbose=0)
+
+    def run(row):
+        stream = model.stream()
+        for _ in range(20):
+            stream.reset()
+            y = [stream.step(x[row : row + 1, t])[0] for t in range(T)]
+        return np.array(y)
+
+    with ThreadPoolExecutor(4) as pool:
+        for row, y in enumerate(pool.map(run, range(4))):
+            np.testing.assert_array_equal(y, whole[row])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inputs_that_have_to_be_converted(dtype):
+    model = Sequential(
+        [layers.Input((None, I)), layers.LSTM(5, return_sequences=True, dtype=dtype)]
+    )
+    x = data(B, T, I).astype(dtype)
+    stream = model.stream(B)
+    first = stream.step(x[:, 0])
+    assert first.dtype == dtype
+    for given in (
+        x[:, 0].tolist(),
+        x[:, 0].astype(">f8"),
+        np.asfortranarray(x[:, 0]),
+        x[:, 0].astype(np.float64),
+    ):
+        stream.reset()
+        np.testing.assert_array_equal(stream.step(given), first)
+    with pytest.raises(DTypeError, match="x must hold"):
+        stream.step(x[:, 0].astype(complex))
+
+
+def test_masks_that_come_and_go():
+    """A row's mask changes which kind of step it is; the state goes on."""
+    model, x = MODELS["masked"](), data(B, T, I)
+    x[:, 2] = x[1, 4] = 0
+    whole, stream = model.predict(x, verbose=0), model.stream(B)
+    for t in range(T):
+        if t == 4:
+            stream = pickle.loads(pickle.dumps(stream))
+        np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+
+
+def test_an_output_that_somebody_else_holds_is_copied():
+    """What a layer keeps or the caller gave is no memory of the output."""
+
+    class Keeping(layers.Layer):
+        per_step = any_rank = True
+        kept = None
+
+        def forward(self, x, *, mask=None, training=False):
+            self.kept = x * 2
+            return self.kept
+
+    keeping = Keeping()
+    x = data(1, I)
+    y = sequences(layers.Dense(3), keeping).stream().step(x)
+    assert not np.shares_memory(y, keeping.kept)
+    np.testing.assert_array_equal(y, keeping.kept)
+    y = sequences(layers.Dropout(0.5)).stream().step(x)
+    assert not np.shares_memory(y, x)
+    np.testing.assert_array_equal(y, x)
+    view = sequences(layers.TimeDistributed(layers.Dense(2))).stream().step(x)
+    assert view.base is None

@@ -1,6 +1,7 @@
 """Argument checks: what a user passes becomes contiguous native arrays of one dtype, or a clear error."""
 
 cimport numpy as cnp
+from libc.stdint cimport int64_t
 
 import math
 
@@ -154,8 +155,20 @@ def as_mask(who, mask, B, T):
     return np.ascontiguousarray(array).view(np.uint8)
 
 
+cdef bint all_below(cnp.ndarray index, int64_t limit) noexcept:
+    """Whether all entries of a contiguous array lie in 0..limit-1."""
+    cdef const int64_t *entry = <const int64_t *> cnp.PyArray_DATA(index)
+    cdef cnp.npy_intp i
+    cdef bint inside = True
+    for i in range(cnp.PyArray_SIZE(index)):
+        inside &= 0 <= entry[i] < limit
+    return inside
+
+
 def as_index(who, name, value, limit, what):
     """int64 in 0..limit-1, of any shape."""
+    if ready(value, cnp.NPY_INT64) and all_below(value, limit):
+        return value
     array = _to_numpy(who, name, value)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":

@@ -15,6 +15,7 @@ from .checks import (
     check_shape,
     check_size,
     common_dtype,
+    dtype_of,
     shape_of,
 )
 from .results import Loss, Result
@@ -116,10 +117,11 @@ def embedding(ids, W, *, training=False):
     array([[[1.],
             [3.]]])
     """
-    W = as_array("embedding", "W", W, common_dtype([W]))
-    check_shape("embedding", "W", W, (None, None), "(V, E)")
+    W = as_array("embedding", "W", W, dtype_of((W,)))
+    if W.ndim != 2:
+        check_shape("embedding", "W", W, (None, None), "(V, E)")
     ids = as_index("embedding", "ids", ids, W.shape[0], "rows in W")
-    return Result(np.take(W, ids, axis=0), EmbeddingTape(ids.copy(), W) if training else None)
+    return Result(W.take(ids, axis=0), EmbeddingTape(ids.copy(), W) if training else None)
 
 
 class CrossEntropyTape(Tape):

@@ -63,7 +63,7 @@ def linear(x, W, b=None, *, bint training=False):
     array([4., 4., 4., 4.])
     """
     cdef int number = number_of((x, W, b))
-    cdef cnp.ndarray w = as_ready("linear", "W", W, number), flat, y
+    cdef cnp.ndarray w = as_ready("linear", "W", W, number), bias, flat, y
     cdef cnp.npy_intp rows, inputs, outputs
     cdef cnp.npy_intp[2] size
     if w.ndim != 2:
@@ -75,12 +75,13 @@ def linear(x, W, b=None, *, bint training=False):
             f"linear: x must have shape (..., I={inputs}), got {shape}\nhint: the last axis meets the rows of W"
         )
     if b is not None:
-        b = as_ready("linear", "b", b, number)
-        if b.shape != (outputs,):  # told apart here, so that right calls make no text
+        bias = b = as_ready("linear", "b", b, number)
+        if bias.ndim != 1 or bias.shape[0] != outputs:  # told apart here, so that right calls make no text
             check_shape("linear", "b", b, (outputs,), f"(O={outputs},)")
-    if <double> math.prod(shape[:-1]) * outputs >= LARGE:
+    count = shape[0] if len(shape) == 2 else math.prod(shape[:-1])
+    if <double> count * outputs >= LARGE:
         check_size("linear", *shape[:-1], outputs, 4 if number == cnp.NPY_FLOAT32 else 8)
-    rows = math.prod(shape[:-1])
+    rows = count
     flat = as_ready("linear", "x", x, number)
     if len(shape) != 2:
         flat = flat.reshape(rows, inputs)

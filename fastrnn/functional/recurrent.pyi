@@ -17,15 +17,6 @@ def run(
     time_major: bool,
     cell_clip: float | None,
 ) -> Output: ...
-def step(
-    packed: Packed,
-    x: Any,
-    state: Any,
-    mask: Any,
-    activation: Any,
-    recurrent_activation: Any,
-    cell_clip: float | None,
-) -> Output: ...
 def rnn(
     x: Any,
     W: Any,

@@ -30,7 +30,7 @@ from .weights import Packed
 
 cnp.import_array()
 
-__all__ = ["gru", "lstm", "rnn", "run", "step"]
+__all__ = ["gru", "lstm", "rnn", "run"]
 
 cdef double LARGE = MOST_ITEMS
 
@@ -213,31 +213,22 @@ def run(weights, x, initial_state, mask, recurrent_mask, reverse, activation, re
                        cell_clip, False)
 
 
-def step(packed, x, state, mask, activation, recurrent_activation, cell_clip):
-    """One step of each row for a layer, in inference: x (B, I), mask (B, 1) or None -> Output, y (B, H or P)."""
-    return run_checked(packed_for(packed, False), x, state, None, mask, None, False, activation, recurrent_activation,
-                       False, False, cell_clip, False, True)
-
-
 cdef run_checked(Weights w, x, initial_state, lengths, mask, recurrent_mask, bint reverse, activation,
-                 recurrent_activation, bint keep, bint time_major, cell_clip, bint low, bint one_step=False):
-    """The recurrent functions once the weights are checked; in the dtype of these. With one_step x lacks the time axis,
-    and so does y."""
+                 recurrent_activation, bint keep, bint time_major, cell_clip, bint low):
+    """The recurrent functions once the weights are checked; in the dtype of these."""
     cdef str who = w.cell.name
     cdef Py_ssize_t inputs = w.m.inputs, K = w.m.K, H = w.m.H, T, B, width
     cdef int number = cnp.NPY_FLOAT64 if w.double_precision else cnp.NPY_FLOAT32, threads = team_size()
     cdef int act = code_of(who, "activation", activation)
     cdef int rec = code_of(who, "recurrent_activation", recurrent_activation)
     cdef double clip = clip_of(who, cell_clip)
-    cdef int axes = 2 if one_step else 3
     cdef Job job
     cdef cnp.ndarray y
     cdef cnp.npy_intp[3] size
     shape = shape_of(who, "x", x)
-    if len(shape) != axes or shape[axes - 1] != inputs:
-        text = "B" if one_step else "T, B" if time_major else "B, T"
-        check_shape(who, "x", x, (None,) * (axes - 1) + (inputs,), f"({text}, I={inputs})")
-    size[0], size[1] = shape[0], 1 if one_step else shape[1]
+    if len(shape) != 3 or shape[2] != inputs:
+        check_shape(who, "x", x, (None, None, inputs), f"({'T, B' if time_major else 'B, T'}, I={inputs})")
+    size[0], size[1] = shape[0], shape[1]
     T, B = (size[0], size[1]) if time_major else (size[1], size[0])
     width = max(inputs, w.m.layout.blocks * H, K)
     if <double> B * T * width >= LARGE:
@@ -255,11 +246,11 @@ cdef run_checked(Weights w, x, initial_state, lengths, mask, recurrent_mask, bin
     x = as_ready(who, "x", x, number)
 
     ragged = lower(B, T, lengths, mask, reverse, time_major)
-    size[axes - 1] = K
+    size[2] = K
     if ragged.tokens == B * T:
-        y = cnp.PyArray_EMPTY(axes, size, number, 0)
+        y = cnp.PyArray_EMPTY(3, size, number, 0)
     else:
-        y = cnp.PyArray_ZEROS(axes, size, number, 0)
+        y = cnp.PyArray_ZEROS(3, size, number, 0)
     size[0], size[1] = B, K
     h, c = cnp.PyArray_EMPTY(2, size, number, 0), None
     size[1] = H

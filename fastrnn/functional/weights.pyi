@@ -9,6 +9,7 @@ class Packed:
 class LayerWeights:
     def of(self, cell: Cell, parameters: dict[str, Any]) -> Weights: ...
 
+def stale(parameters: list[Any], ticks: list[int]) -> bool: ...
 def pack(
     cell: str,
     W: Any,

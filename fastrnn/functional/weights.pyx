@@ -16,7 +16,7 @@ from .checks import check_shape
 
 cnp.import_array()
 
-__all__ = ["LayerWeights", "Packed", "pack"]
+__all__ = ["LayerWeights", "Packed", "pack", "stale"]
 
 
 class Packed:
@@ -77,6 +77,17 @@ cdef class LayerWeights:
             number = number_of((W, R, b, peephole, projection))
             last = self.checked = checked(cell, W, R, b, peephole, projection, number)
         return last.again()
+
+
+cpdef bint stale(list parameters, list ticks) except -1:
+    """Whether `parameters` are at other ticks of their clocks than those that were noted."""
+    cdef Py_ssize_t i, count = len(ticks)
+    if len(parameters) != count:
+        return True
+    for i in range(count):
+        if parameters[i].clock.ticks != ticks[i]:
+            return True
+    return False
 
 
 cdef value_of(dict parameters, str name):

@@ -25,6 +25,7 @@ class Activation(NumPyLayer):
     """
 
     supports_masking = True
+    any_rank = True
 
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)

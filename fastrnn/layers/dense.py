@@ -32,6 +32,7 @@ class Dense(NumPyLayer):
 
     supports_masking = True
     per_step = True
+    any_rank = True
 
     def __init__(
         self,

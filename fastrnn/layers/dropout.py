@@ -75,6 +75,8 @@ class Dropout(RandomMask):
         ([0.0, 2.0], True)
     """
 
+    any_rank = True
+
     def __init__(
         self,
         rate: float,

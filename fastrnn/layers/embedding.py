@@ -33,6 +33,7 @@ class Embedding(Layer):
 
     supports_masking = True
     per_step = True
+    any_rank = True
 
     def __init__(
         self,

@@ -54,6 +54,8 @@ class Layer(Weighted):
     supports_masking: ClassVar[bool] = False
     # Whether each step of axis 1 is handled alone, so that the layer can be streamed.
     per_step: ClassVar[bool] = False
+    # Whether it does so for inputs without that axis as well; a subclass says it anew.
+    any_rank: ClassVar[bool] = False
     # How many of the first inputs must be sequences (B, T, ...).
     needs_steps: ClassVar[int] = 0
 
@@ -208,7 +210,11 @@ class Layer(Weighted):
 
     def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
         """Run `forward`, and in training or testing the activity regularizer."""
-        y = self.forward(x, mask=mask, training=training, **options)
+        # A call with ** takes half a microsecond more, which counts in a step of a stream.
+        if options:
+            y = self.forward(x, mask=mask, training=training, **options)
+        else:
+            y = self.forward(x, mask=mask, training=training)
         regularizer = self.activity_regularizer
         if regularizer is not None:
             wanted = getattr(regularizer, "takes_mask", False)
@@ -229,7 +235,11 @@ class Layer(Weighted):
 
     def run_masked(self, x: Any, mask: Any, training: bool, **options: Any) -> tuple[Any, Any]:
         """Run the layer; return its output and the mask of that."""
-        return self.run(x, mask=mask, training=training, **options), self.compute_mask(x, mask)
+        if options:
+            y = self.run(x, mask=mask, training=training, **options)
+        else:
+            y = self.run(x, mask=mask, training=training)
+        return y, self.compute_mask(x, mask)
 
     def add_parameter(
         self,

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..functional.recurrent import run, step
+from ..functional.recurrent import run
 from ..functional.results import Output
+from ..functional.steps import RecurrentStep
 from ..functional.weights import LayerWeights
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
@@ -90,7 +91,7 @@ class Recurrent(RecurrentBase):
         """Make the functional call, without its checks of weights that the layer had checked before."""
         weights: Any
         if not training:
-            weights = self._packed()
+            weights = self.packing()[1]
         else:
             if self._trained is None:
                 self._trained = LayerWeights()
@@ -226,16 +227,4 @@ class Recurrent(RecurrentBase):
                 f"{self.name}: x must have shape (B, I={self._inputs}), got {x.shape}\n"
                 "hint: step takes one time step of each sequence"
             )
-        mask = None if mask is None else np.asarray(mask)[:, None]
-        y, after, _ = step(
-            self._packed(),
-            x,
-            state,
-            mask,
-            self.activation,
-            self.recurrent_activation,
-            self.cell_clip,
-        )
-        if mask is not None and not self.zero_output_for_mask:
-            y = np.where(mask, y, state[0])
-        return y, after
+        return RecurrentStep(self, len(x), [0], [0], False).once(x, state, mask)

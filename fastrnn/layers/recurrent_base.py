@@ -11,6 +11,7 @@ from .. import activations, constraints, initializers, regularizers
 from .. import functional as F
 from ..cells import Cell
 from ..errors import ArgumentError, ShapeError
+from ..functional.weights import stale
 from .stateful import Stateful, check_states
 
 __all__ = ["RecurrentBase", "shared"]
@@ -82,7 +83,7 @@ class RecurrentBase(Stateful):
         self.implementation = implementation
         self.zero_output_for_mask = zero_output_for_mask
         self.time_major = time_major
-        # (versions of the parameters, their packed copy): one assignment, so that threads may share
+        # (ticks of the parameters' clocks, their packed copy): one assignment, so that threads may share
         # the layer.
         self._pack: tuple[list[int], Any] | None = None
 
@@ -164,15 +165,15 @@ class RecurrentBase(Stateful):
     def _bias_values(self, shape: tuple[int, ...], dtype: Any, *, generator: Any) -> np.ndarray:
         return self.bias_initializer(shape, dtype, generator=generator)
 
-    def _packed(self) -> Any:
-        """Return the packed copy of the current parameters, for inference."""
-        versions = [p.clock.ticks for p in self._own]
-        cached = self._pack
-        if cached is None or cached[0] != versions:
+    def packing(self) -> tuple[list[int], Any]:
+        """Return the packed copy of the current parameters, for inference, after their clocks' ticks."""
+        packing = self._pack
+        if packing is None or stale(self._own, packing[0]):
+            ticks = [p.clock.ticks for p in self._own]
             arrays: dict[str, Any] = {argument: p.value for argument, p in self._arguments.items()}
             packed = F.pack(self.function, **arrays, **self._pack_options())
-            cached = self._pack = (versions, packed)
-        return cached[1]
+            packing = self._pack = (ticks, packed)
+        return packing
 
     def _pack_options(self) -> dict[str, Any]:
         return {}

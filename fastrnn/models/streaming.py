@@ -11,6 +11,7 @@ from ..errors import ArgumentError, DTypeError, ShapeError
 from ..layers import Embedding
 from ..layers.recurrent import Recurrent
 from ..layers.stateful import as_rows
+from ..layers.stepping import LayerStep, PlainStep, RecurrentStep, Step, Steps
 from . import structure
 from .flat import Flat
 from .graph import Graph
@@ -51,11 +52,12 @@ def live_slots(graph: Flat, name: str, who: str) -> list[bool]:
     return live
 
 
-class Stream:
+class Stream(Steps):
     """A model that is given one time step at a time and remembers the ones before.
 
     `step` returns what `predict` would return for the last step of the sequence so far, to the bit.
-    Several streams of one model are independent of each other. Made by `Model.stream`. Can be
+    Several streams of one model are independent of each other, also in several Python threads; one
+    stream takes one step at a time and refuses another meanwhile. Made by `Model.stream`. Can be
     pickled, with its model. Layers that the model gains or loses later are not seen.
 
     Example:
@@ -93,53 +95,50 @@ class Stream:
         self._whole, self._inputs, self._outputs = whole, inputs, outputs
         self._graph = graph = Flat(whole)
         self._live = live_slots(graph, self.model.name, "stream")
-        self._calls = [
-            call
-            for call in graph.calls
-            if isinstance(call.layer, Recurrent) and self._live[call.reads[0]]
-        ]
-        index = {id(call): at for at, call in enumerate(self._calls)}
-        # All calls, each with its place among the recurrent ones that run step by step, or None.
-        self._plan = [(call, index.get(id(call))) for call in graph.calls]
+        # The layers' functions in their order, and those of the layers with a state among them.
+        self._layers: list[Step] = [self._function(call) for call in graph.calls]
+        self._held = [f for f in self._layers if isinstance(f, RecurrentStep)]
         # Per input its slot and the shape of a step, without the axis of time.
         self._entries = [
             (slot, (self.batch_size, *tensor.shape[2 if self._live[slot] else 1 :]))
             for tensor, slot in zip(graph.inputs, graph._input_slots, strict=True)
         ]
-        # Whether the one output is what a recurrent layer has just made: it shares memory with nothing.
-        self._fresh = not isinstance(outputs[0], (list, tuple, Mapping)) and any(
-            call.writes[0] == graph._output_slots[0] for call in self._calls
+        alone = not isinstance(outputs[0], (list, tuple, Mapping))
+        entry, shape = self._entries[0]
+        self._prepare(
+            self._layers,
+            len(graph.slots),
+            entry if len(self._entries) == 1 else -1,
+            shape,
+            graph._output_slots[0] if alone else -1,
         )
-        # Per recurrent call its state; None before the first step where the graph gives it.
-        self._states: list[Any] = [None] * len(self._calls)
-        # Per recurrent call which rows have had a valid step, True for all: before it their outputs
-        # are zero, even where the graph gives an initial state.
-        self._begun: list[Any] = [None] * len(self._calls)
+
+    def _function(self, call: Any) -> Step:
+        layer, reads, writes, live = call.layer, call.reads, call.writes, self._live
+        if isinstance(layer, Recurrent) and live[reads[0]]:
+            return RecurrentStep(layer, self.batch_size, reads, writes, layer.return_sequences)
+        # A subclass may need the axis of time where the class that declares `any_rank` does not.
+        if vars(type(layer)).get("any_rank") and not call.options:
+            return PlainStep(layer, reads[0], writes[0])
+        return LayerStep(
+            layer, reads, writes, live, (call.several_in, call.several_out), call.options
+        )
 
     def reset(self, rows: Any = None) -> None:
         """Forget the past: of all sequences, or of `rows` (indices or a mask)."""
         if rows is not None:
             rows = as_rows("stream", rows, self.batch_size)
-        for at, state in enumerate(self._states):
-            fresh = begun = None
-            if rows is not None and state is not None:
-                fresh = tuple(part.copy() for part in state)
-                begun = np.array(np.broadcast_to(self._begun[at], self.batch_size))
-                for part in (*fresh, begun):
-                    part[rows] = 0
-            self._states[at], self._begun[at] = fresh, begun
+        for held in self._held:
+            held.reset(rows)
 
     @property
     def state(self) -> list[tuple[np.ndarray, ...]]:
         """The states of the recurrent layers, in the order they are called; copies."""
-        return [
-            tuple(part.copy() for part in (state or self._zero(call)))
-            for state, call in zip(self._states, self._calls, strict=True)
-        ]
+        return [held.state or self._zero(held) for held in self._held]
 
     @state.setter
     def state(self, states: Any) -> None:
-        wanted = [self._zero(call) for call in self._calls]
+        wanted = [self._zero(held) for held in self._held]
         try:
             given = [tuple(np.array(part) for part in state) for state in states]
             fits = [[p.shape for p in s] for s in given] == [[p.shape for p in s] for s in wanted]
@@ -150,104 +149,41 @@ class Stream:
                 f"stream: state must hold {[[p.shape for p in s] for s in wanted]}, got "
                 f"{_shapes(states)}\nhint: assign what stream.state returned"
             )
-        self._states = [
-            tuple(np.ascontiguousarray(p, dtype=z.dtype) for p, z in zip(state, zero, strict=True))
-            for state, zero in zip(given, wanted, strict=True)
-        ]
-        self._begun = [True for _ in self._calls]
+        for held, state, zero in zip(self._held, given, wanted, strict=True):
+            held.state = tuple(p.astype(z.dtype) for p, z in zip(state, zero, strict=True))
 
-    def _zero(self, call: Any) -> tuple[np.ndarray, ...]:
-        return tuple(call.layer.zero_state(self.batch_size))
+    def _zero(self, held: RecurrentStep) -> tuple[np.ndarray, ...]:
+        return tuple(held.layer.zero_state(self.batch_size))
 
-    def step(self, x: Any, out: Any = None) -> Any:
-        """Take the next time step, x (B, I) or (B,) integers; return y (B, ...).
-
-        `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
-        """
-        graph = self._graph
-        values: list[Any] = [None] * len(graph.slots)
-        masks: list[Any] = [None] * len(graph.slots)
+    def _enter(self, x: Any, values: list[Any]) -> None:
+        """Put what `step` was given into the slots of the inputs, checked."""
         one = type(x) is np.ndarray and len(self._entries) == 1
         given = [x] if one else structure.match("stream", "x", x, *self._inputs)
-        for entry, array in enumerate(given):
-            slot, wanted = self._entries[entry]
-            fits = type(array) is np.ndarray and array.shape == wanted
-            values[slot] = array if fits else _input(array, wanted)
-        states, begun = self._states.copy(), self._begun.copy()
-        for call, at in self._plan:
-            if at is None:
-                self._run(call, values, masks)
-            else:
-                states[at], begun[at] = self._advance(call, values, masks, states[at], begun[at])
-        if out is None and self._fresh:
-            out = values[graph._output_slots[0]]
-        elif out is None:
-            # Copies share memory with nothing that the stream keeps.
-            copies = [np.array(values[slot]) for slot in graph._output_slots]
-            out = structure.rebuild(self._outputs[0], copies)
-        else:
-            outputs = [values[slot] for slot in graph._output_slots]
-            _write(outputs, structure.match("stream", "out", out, *self._outputs))
-        self._states, self._begun = states, begun
+        for (slot, wanted), array in zip(self._entries, given, strict=True):
+            values[slot] = _input(array, wanted)
+
+    def _leave(self, values: list[Any], out: Any) -> Any:
+        """Return the outputs, which share memory with nothing that the stream keeps, or fill `out`."""
+        outputs = [values[slot] for slot in self._graph._output_slots]
+        if out is None:
+            return structure.rebuild(self._outputs[0], [np.array(y) for y in outputs])
+        _write(outputs, structure.match("stream", "out", out, *self._outputs))
         return out
-
-    def _run(self, call: Any, values: list[Any], masks: list[Any]) -> None:
-        live = self._live
-        x = [values[slot][:, None] if live[slot] else values[slot] for slot in call.reads]
-        mask = [masks[slot] for slot in call.reads]
-        y, cover = call.layer.run_masked(
-            x if call.several_in else x[0],
-            (None if all(m is None for m in mask) else mask) if call.several_in else mask[0],
-            False,
-            **call.options,
-        )
-        several = call.several_out
-        for at, slot in enumerate(call.writes):
-            value = y[at] if several else y
-            values[slot] = value[:, 0] if live[slot] else value
-            masks[slot] = (cover[at] if several else cover) if cover is not None else None
-
-    def _advance(
-        self, call: Any, values: list[Any], masks: list[Any], state: Any, begun: Any
-    ) -> tuple[Any, Any]:
-        """Run a recurrent layer one step; return its new state and which rows have begun."""
-        layer, reads, writes = call.layer, call.reads, call.writes
-        if state is None:
-            given = [values[slot] for slot in reads[1:]]
-            state, begun = (
-                tuple(given) if given else self._zero(call),
-                np.zeros(self.batch_size, bool),
-            )
-        mask = masks[reads[0]]
-        if mask is None:
-            y, state = layer.step(values[reads[0]], state)
-            begun = True
-        else:
-            y, state = layer.step(values[reads[0]], state, mask[:, 0])
-            begun = begun | mask[:, 0]
-            if not begun.all():
-                y = np.where(begun[:, None], y, y.dtype.type(0))
-        values[writes[0]] = y
-        if layer.return_state:
-            for slot, part in zip(writes[1:], state, strict=True):
-                values[slot] = part
-        if layer.return_sequences:
-            masks[writes[0]] = mask
-        return state, begun
 
     def __getstate__(self) -> dict[str, Any]:
         return {
             "model": self.model,
             "batch_size": self.batch_size,
             "graph": (self._whole, self._inputs, self._outputs),
-            "states": self._states,
-            "begun": self._begun,
+            "states": [(held.state, held.begun) for held in self._held],
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.model, self.batch_size = kept["model"], kept["batch_size"]
         self._follow(*kept["graph"])
-        self._states, self._begun = kept["states"], kept["begun"]
+        for held, (state, begun) in zip(self._held, kept["states"], strict=True):
+            if state is not None:
+                held.state, held.begun = state, begun
 
 
 def _input(array: Any, wanted: tuple[int | None, ...]) -> np.ndarray:

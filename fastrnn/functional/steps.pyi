@@ -1,0 +1,32 @@
+from typing import Any
+
+import numpy as np
+
+class Step:
+    def run(self, values: list[Any], masks: list[Any]) -> None: ...
+
+class Steps:
+    def _prepare(
+        self,
+        functions: list[Step],
+        slots: int,
+        entry: int,
+        shape: tuple[int | None, ...],
+        result: int,
+    ) -> None: ...
+    def step(self, x: Any, out: Any = None) -> Any: ...
+
+class PlainStep(Step):
+    def __init__(self, layer: Any, read: int, write: int) -> None: ...
+
+class RecurrentStep(Step):
+    @property
+    def layer(self) -> Any: ...
+
+    state: Any
+    begun: Any
+    def __init__(
+        self, layer: Any, rows: int, reads: list[int], writes: list[int], passes_mask: bool
+    ) -> None: ...
+    def reset(self, rows: Any = None) -> None: ...
+    def once(self, x: Any, state: Any, mask: Any) -> tuple[np.ndarray, tuple[np.ndarray, ...]]: ...
