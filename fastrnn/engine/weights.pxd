@@ -37,6 +37,15 @@ cdef struct Matrices:
     char *rh_back
     char *p_back
 
+# A matrix as the products want it packed, (depth, groups, n), and where it comes from.
+cdef struct Source:
+    char *held                  # packed already, or where to pack it; NULL: it is packed panel by panel when needed
+    Py_ssize_t depth, groups, n
+    const char *raw             # element (k, group, j) is raw[k * row + start[group] + j * col]
+    Py_ssize_t row, col
+    const Py_ssize_t *start
+    int parts                   # of the depth, each from a start of its own; there is one group then
+
 cdef class Weights:
     cdef Matrices m
     cdef readonly object cell, W, R, b, peephole, projection
@@ -48,6 +57,17 @@ cdef class Weights:
     cdef int permute_bias(self) except -1
     cdef int reserve_forward(self) except -1
     cdef int reserve_backward(self) except -1
+    cdef size_t forward_bytes(self, bint input) except? 0
+    cdef size_t backward_bytes(self, bint input) except? 0
+    cdef void lay_forward(self, char *memory, bint input) noexcept
+    cdef void lay_backward(self, char *memory, bint input) noexcept
 
+cdef Source input_source(const Matrices *m) noexcept nogil
+cdef Source recurrent_source(const Matrices *m) noexcept nogil
+cdef Source candidate_source(const Matrices *m) noexcept nogil
+cdef Source input_back(const Matrices *m) noexcept nogil
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
-cdef void pack_backward(const Matrices *m, bint input, int rank, int size) noexcept nogil
+cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil
+cdef Py_ssize_t panel_bytes(const fr_kernels *k, const Source *s) noexcept nogil
+cdef Py_ssize_t pack_lot(const fr_kernels *k, const Source *s, Py_ssize_t panel0, char *room, Py_ssize_t room_size,
+                         const char **packed, int rank, int size) noexcept nogil
