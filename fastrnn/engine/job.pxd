@@ -93,8 +93,7 @@ cdef class Job:
     cdef readonly object x, y, state_h, state_c, h_init, c_init, mask
     cdef readonly bint training
     cdef object memory          # keeps the buffers; in training what backward reads
-    cdef object work            # training: keeps the others, and backward's after them
-    cdef size_t work_size
+    cdef object work            # training: keeps what forward alone needs, then what backward alone needs
     cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                     int activation, int recurrent_activation, double clip, bint training, bint low,
                     int threads) except -1

@@ -11,7 +11,7 @@ from .linear cimport Term, add_term, outer_scratch
 from .ragged cimport Ragged, piece_tokens
 from .recurrent cimport run_backward
 from .weights cimport (Layout, Matrices, Source, Weights, candidate_source, input_back, input_source, panel_bytes,
-                      recurrent_source)
+                       recurrent_source)
 
 from ..errors import ArgumentError
 
@@ -80,7 +80,9 @@ cdef class Job:
         cdef Forward *f = &self.f
         cdef Matrices *m = &weights.m
         cdef Py_ssize_t item = m.k.itemsize, B = ragged.rows
-        cdef Parts parts, apart
+        cdef Py_ssize_t room, chunks
+        cdef size_t packs
+        cdef Parts parts, apart, back_parts
         cdef Parts *work = &apart if training else &parts       # what forward alone needs
         cdef Backward back
         parts.count, parts.size, apart.count, apart.size = 0, 0, 0, 0
@@ -99,10 +101,7 @@ cdef class Job:
         f.plan = choose_plan(m, B, f.tokens, f.steps, threads)
         f.raw = f.tokens <= FR_RAW_ROWS and not weights.forward_ready and m.projection == NULL
         f.pack = not f.raw and not weights.forward_ready
-        f.pieces = training and low and not f.raw
-        if f.pack and training:
-            add_part(work, &f.packs, 1, weights.forward_bytes(not f.pieces))
-        elif f.pack:
+        if f.pack and not training:
             weights.reserve_forward()
         f.ld_g = m.layout.blocks * m.H
         # Rows of whole cache lines, and not at distances that fall on the same lines of the cache.
@@ -130,23 +129,30 @@ cdef class Job:
         f.team = threads
         if f.keep_g:
             add_part(&parts, &f.g, f.tokens, f.ld_g * item)
-        elif f.pieces:
-            f.chunk = piece_blocks(f) * FR_BLOCK
-            add_part(work, &f.g, max(f.chunk, B), f.ld_g * item)
-            if f.pack:
-                f.room_size = lot_bytes(f, input_source(m))
-                add_part(work, &f.room, 1, f.room_size)
-        else:
-            # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
-            add_part(work, &f.g, B + f.chunk * (threads if f.plan == BATCH else 1), f.ld_g * item)
-        self.memory = take_parts(&parts)
+        chunks = threads if f.plan == BATCH else 1
         if training:
-            # Room that does for backward as well: the pool would keep two.
-            parts.count, parts.size = 0, 0
+            # Forward's buffers serve backward as well: the pool would keep two.
             memset(&back, 0, sizeof(back))
             back.f = f[0]
-            add_backward(self, &back, &parts, threads)
-            self.work = take_parts(work, parts.size)
+            back_parts.count, back_parts.size = 0, 0
+            add_backward(self, &back, &back_parts, threads)
+            packs = weights.forward_bytes(True) if f.pack else 0
+            if low:
+                # With W packed and a chunk for each thread none waits for another: if backward's buffers have room.
+                room = (<Py_ssize_t> back_parts.size - <Py_ssize_t> (work.size + packs)) // (f.ld_g * item) - B
+                f.pieces = room < 128 * chunks and not f.raw
+                f.chunk = piece_blocks(f) * FR_BLOCK if f.pieces else max(min(f.chunk, room // chunks), <Py_ssize_t> 1)
+            if f.pieces and f.pack:
+                packs = weights.forward_bytes(False)
+                f.room_size = lot_bytes(f, input_source(m), threads)
+                add_part(work, &f.room, 1, f.room_size)
+            add_part(work, &f.packs, 1, packs)
+        if not f.keep_g:
+            # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
+            add_part(work, &f.g, max(f.chunk, B) if f.pieces else B + f.chunk * chunks, f.ld_g * item)
+        self.memory = take_parts(&parts)
+        if training:
+            self.work = take_parts(work, back_parts.size)
         if f.pack and training:
             weights.lay_forward(f.packs, not f.pieces)
         return 0
@@ -173,10 +179,11 @@ cdef Py_ssize_t piece_blocks(const Forward *f) noexcept:
     return min(max(f.tokens // 8 // FR_BLOCK, <Py_ssize_t> 1), <Py_ssize_t> 4)
 
 
-cdef size_t lot_bytes(const Forward *f, Source s) noexcept:
-    """Room for panels of a matrix that is packed when needed: all, or what is small beside the states of all tokens."""
+cdef size_t lot_bytes(const Forward *f, Source s, int threads) noexcept:
+    """Room for panels of a matrix that is packed when needed: all, or what is small beside the states of all tokens but
+    takes one for each thread."""
     cdef Py_ssize_t bytes = panel_bytes(f.k, &s), most = f.tokens * f.H * f.k.itemsize // (8 if f.low else 4)
-    return max(bytes, min(bytes * fr_panels(f.k, s.groups, s.n), most))
+    return min(bytes * fr_panels(f.k, s.groups, s.n), max((bytes + 63) // 64 * 64 * threads, most))
 
 
 cdef size_t scratch_bytes(Job job, const Backward *b, int threads) except 0:
@@ -184,13 +191,12 @@ cdef size_t scratch_bytes(Job job, const Backward *b, int threads) except 0:
     cdef const Forward *f = &b.f
     cdef size_t size = max(outer_scratch(&b.gates, threads), outer_scratch(&b.proj, threads)), states, lot
     if not job.weights.backward_ready:
-        size = max(size, lot_bytes(f, input_back(f.m)))
+        size = max(size, lot_bytes(f, input_back(f.m), threads))
     if f.low:
-        states = b.piece * f.ld_h * f.k.itemsize
-        lot = 0
+        states, lot = b.piece * f.ld_h * f.k.itemsize, 0
         if not job.weights.forward_ready:
-            lot = max(lot_bytes(f, recurrent_source(f.m)), lot_bytes(f, candidate_source(f.m)))
-            size = max(size, lot_bytes(f, input_source(f.m)))
+            lot = max(lot_bytes(f, input_source(f.m), threads), lot_bytes(f, recurrent_source(f.m), threads),
+                      lot_bytes(f, candidate_source(f.m), threads))
         size = max(size, states + lot)
     return size
 

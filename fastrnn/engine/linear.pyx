@@ -113,8 +113,11 @@ cdef Py_ssize_t panels_held(const Outer *o, Py_ssize_t panels) noexcept nogil:
 cdef size_t outer_scratch(const Outer *o, int threads) except 0:
     """Bytes that outer_blocks needs for a team of up to `threads`: panels of d, and for each thread a piece of a left
     factor, packed."""
-    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units)
-    panels = min(panels + threads, threads * panels_held(o, panels))
+    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), most = 0, across, size
+    for size in range(1, threads + 1):
+        across = min(size, panels)
+        most = max(most, size * panels_held(o, (panels + across - 1) // max(across, 1)))
+    panels = most
     return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
 
 
@@ -125,8 +128,8 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
     Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
     in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
     Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
-    threads than panels. A thread packs its panels once per token block, reading along the rows of d, and the left factors once
-    for each lot of panels.
+    threads than panels. A thread packs its panels once per token block, reading along the rows of d, and the left
+    factors once for each lot of panels.
     """
     cdef const fr_kernels *k = o.k
     cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, total = o.blocks * panels

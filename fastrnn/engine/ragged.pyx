@@ -41,14 +41,15 @@ cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint
 # Back-propagation with little memory goes through time in pieces of some steps. Weight gradients take whole blocks of
 # FR_BLOCK tokens, so the tokens of a block that a piece cuts stay until the next piece has the rest of it.
 
-cdef Py_ssize_t piece_end(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t step1) noexcept nogil:
-    """Where the tokens end that the piece before step1 must hold."""
-    return min(tokens, (offset[step1] + FR_BLOCK - 1) // FR_BLOCK * FR_BLOCK)
+cdef Py_ssize_t piece_end(Py_ssize_t tokens, Py_ssize_t token) noexcept nogil:
+    """Where the tokens end that the piece before a token must hold."""
+    return min(tokens, (token + FR_BLOCK - 1) // FR_BLOCK * FR_BLOCK)
 
 
-cdef Py_ssize_t piece_begin(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t step1, Py_ssize_t most) noexcept nogil:
+cdef Py_ssize_t piece_begin(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t step1,
+                            Py_ssize_t most) noexcept nogil:
     """The first step of the piece before step1: it holds at most `most` tokens, and cuts no block if it can."""
-    cdef Py_ssize_t end = piece_end(offset, tokens, step1), step = step1 - 1, best = -1
+    cdef Py_ssize_t end = piece_end(tokens, offset[step1]), step = step1 - 1, best = -1
     while True:
         if offset[step] % FR_BLOCK == 0:
             best = step
@@ -57,12 +58,13 @@ cdef Py_ssize_t piece_begin(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssiz
         step -= 1
 
 
-cdef Py_ssize_t piece_tokens(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t steps, Py_ssize_t most) noexcept nogil:
+cdef Py_ssize_t piece_tokens(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t steps,
+                             Py_ssize_t most) noexcept nogil:
     """How many tokens the largest piece holds."""
     cdef Py_ssize_t room = 0, step0
     while steps > 0:
         step0 = piece_begin(offset, tokens, steps, most)
-        room = max(room, piece_end(offset, tokens, steps) - offset[step0])
+        room = max(room, piece_end(tokens, offset[steps]) - offset[step0])
         steps = step0
     return room
 

@@ -15,8 +15,8 @@ from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LS
                        fr_panel_units, fr_panels, fr_product)
 from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
 from .ragged cimport piece_begin, piece_end
-from .weights cimport (Matrices, Source, candidate_source, input_back, input_source, pack_backward, pack_forward,
-                      pack_lot, recurrent_source)
+from .weights cimport (Lots, Matrices, Source, candidate_source, input_back, input_source, lots_bytes, lots_of,
+                       next_lot, pack_backward, pack_forward, recurrent_source)
 
 from ..errors import ArgumentError
 
@@ -260,56 +260,54 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     return stop
 
 
-cdef bint input_products(const Forward *f, Py_ssize_t token0, Py_ssize_t token1, char *room, Py_ssize_t room_size,
-                         fr_team *team, int rank, int size) noexcept nogil:
-    """x W + b of some tokens into f.g from its beginning, by the whole team; true: stop."""
-    cdef const Matrices *m = f.m
+cdef void input_products(const Forward *f, Py_ssize_t token0, const Source *w, Lots *lots, fr_team *team, int rank,
+                         int size) noexcept nogil:
+    """x W + b of tokens from token0 on into f.g from its beginning: this thread's lots, the first of which is ready."""
     cdef const void *a[FR_BLOCK]
     cdef const void *init[FR_BLOCK]
     cdef void *c[FR_BLOCK]
     cdef fr_product p
-    cdef Source w = input_source(m)
-    cdef Py_ssize_t item = f.k.itemsize, count = token1 - token0, at, end, i, most = rows_at_once(m.inputs, f.ld_g)
-    cdef Py_ssize_t panels = fr_panels(f.k, w.groups, w.n)
+    cdef Py_ssize_t item = f.k.itemsize, at, i, most = rows_at_once(w.depth, f.ld_g)
     for i in range(FR_BLOCK):
-        init[i] = m.bias
-    p.k = m.inputs
+        init[i] = f.m.bias
+    p.k = w.depth
     p.a = a
     p.b_row = 0
     p.groups, p.n = w.groups, w.n
-    p.init = init if m.bias != NULL else NULL
-    p.init_group = p.c_group = m.H
+    p.init = init if f.m.bias != NULL else NULL
+    p.init_group = p.c_group = f.H
     p.c = c
-    p.panel1 = 0
-    while p.panel1 < panels:
-        p.panel0 = p.panel1
-        p.panel1 = pack_lot(f.k, &w, p.panel0, room, room_size, <const char **> &p.b, rank, size)
-        if fr_barrier(team, size):
-            return True
-        at, end = token0 + share(count, rank, size), token0 + share(count, rank + 1, size)
-        while at < end and not fr_stopping(team):
-            p.rows = min(most, end - at)
+    while lots.panel0 < lots.panel1:
+        p.b, p.panel0, p.panel1 = lots.packed, lots.panel0, lots.panel1
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            p.rows = min(most, lots.row1 - at)
             for i in range(p.rows):
-                a[i] = f.x + f.token[at + i] * m.inputs * item
-                c[i] = f.g + (at + i - token0) * f.ld_g * item
+                a[i] = f.x + f.token[token0 + at + i] * f.inputs * item
+                c[i] = f.g + (at + i) * f.ld_g * item
             f.k.product(&p)
             at += p.rows
             if rank == 0:
                 poll(team)
-        if fr_barrier(team, size):
-            return True
-    return False
+        next_lot(f.k, w, lots, rank, size)
 
 
 cdef bint forward_pieces(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
     """All steps with room for the gates of a few: the team makes x W for these, then each thread its part of them."""
+    cdef Source w = input_source(f.m)
+    cdef Lots lots
     cdef Py_ssize_t step = 0, step1, base, at
     cdef bint idle = f.plan != BATCH and f.plan != HIDDEN and rank > 0
     while step < f.steps:
         base, step1 = f.offset[step], step + 1
         while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
             step1 += 1
-        if input_products(f, base, f.offset[step1], f.room, f.room_size, team, rank, size):
+        lots = lots_of(f.k, &w, f.offset[step1] - base, f.room, f.room_size, rank, size)
+        next_lot(f.k, &w, &lots, rank, size)
+        if lots.shared and fr_barrier(team, size):
+            return True
+        input_products(f, base, &w, &lots, team, rank, size)
+        if fr_barrier(team, size):
             return True
         while step < step1:
             if not idle and rows_at(f, e, step) > 0:
@@ -462,54 +460,68 @@ cdef bint recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_te
                     int size) noexcept nogil:
     """The saved gates of some steps, from h and c: the same kernels in the same order, so the same bits; true: stop.
 
-    All states are known, so the tokens are independent: each thread takes a share of them, whatever their steps.
+    All states are known, so the tokens are independent. The scratch holds what multiplies R, then panels of W and R:
+    of both at once if they fit, so that a thread goes from one product to the other without a barrier.
     """
+    cdef const Forward *f = &b.f
+    cdef Source w = input_source(f.m), r = recurrent_source(f.m), second = candidate_source(f.m)
+    cdef Py_ssize_t token0 = f.offset[step0], count = f.offset[step1] - token0, i, row = f.ld_h * f.k.itemsize
+    cdef char *room = b.scratch + count * row
+    cdef Py_ssize_t room_size = b.scratch_size - count * row, behind
+    cdef Lots lw = lots_of(f.k, &w, count, room, room_size, rank, size), lr
+    cdef bint both
+    behind = lots_bytes(f.k, &w, &lw)
+    lr = lots_of(f.k, &r, count, room + behind, room_size - behind, rank, size)
+    both = lw.shared and lr.shared
+    for i in range(share(count, rank, size), share(count, rank + 1, size)):
+        memcpy(b.scratch + i * row, b.h_in_at[token0 + i], f.K * f.k.itemsize)
+    next_lot(f.k, &w, &lw, rank, size)
+    if both:
+        next_lot(f.k, &r, &lr, rank, size)
+    if fr_barrier(team, size):
+        return True
+    input_products(f, token0, &w, &lw, team, rank, size)
+    if not both:
+        if fr_barrier(team, size):
+            return True
+        lr = lots_of(f.k, &r, count, room, room_size, rank, size)
+        next_lot(f.k, &r, &lr, rank, size)
+        if lr.shared and fr_barrier(team, size):
+            return True
+    step_again(b, f.m.layout.step, &r, &lr, token0, team, rank, size)
+    if f.m.layout.step == FR_STEP_GRU_RESET:
+        if fr_barrier(team, size):
+            return True
+        lr = lots_of(f.k, &second, count, room, room_size, rank, size)
+        next_lot(f.k, &second, &lr, rank, size)
+        if lr.shared and fr_barrier(team, size):
+            return True
+        step_again(b, FR_STEP_GRU_BEFORE, &second, &lr, token0, team, rank, size)
+    return fr_barrier(team, size)
+
+
+cdef void step_again(const Backward *b, int kind, const Source *r, Lots *lots, Py_ssize_t token0, fr_team *team,
+                     int rank, int size) noexcept nogil:
+    """A product of the steps, and its gates, for tokens from token0 on: this thread's lots."""
     cdef const Forward *f = &b.f
     cdef Extent all
     cdef fr_forward s
-    cdef Py_ssize_t item = f.k.itemsize, token0 = f.offset[step0], token1 = f.offset[step1], i
-    cdef Py_ssize_t at = token0 + share(token1 - token0, rank, size)
-    cdef Py_ssize_t end = token0 + share(token1 - token0, rank + 1, size)
+    cdef Py_ssize_t at, most = rows_at_once(r.depth, f.ld_g)
     all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.sync = 0, f.B, 0, f.H, 0, f.K, False
-    if input_products(f, token0, token1, b.scratch, b.scratch_size, team, rank, size):
-        return True
-    for i in range(at, end):
-        memcpy(b.scratch + (i - token0) * f.ld_h * item, b.h_in_at[i], f.K * item)
     fill_step(f, &all, 0, NULL, &s)
     s.save = True
-    if step_again(b, f.m.layout.step, recurrent_source(f.m), &s, token0, token1, at, end, team, rank, size):
-        return True
-    if f.m.layout.step == FR_STEP_GRU_RESET:
-        return step_again(b, FR_STEP_GRU_BEFORE, candidate_source(f.m), &s, token0, token1, at, end, team, rank, size)
-    return False
-
-
-cdef bint step_again(const Backward *b, int kind, Source r, fr_forward *s, Py_ssize_t token0, Py_ssize_t token1,
-                     Py_ssize_t at, Py_ssize_t end, fr_team *team, int rank, int size) noexcept nogil:
-    """A product of the steps of the tokens token0 <= i < token1, of which at <= i < end are this thread's."""
-    cdef const Forward *f = &b.f
-    cdef Py_ssize_t item = f.k.itemsize, states = (token1 - token0) * f.ld_h * item, i
-    cdef Py_ssize_t panels = fr_panels(f.k, r.groups, r.n), most = rows_at_once(r.depth, f.ld_g)
     s.k = r.depth
-    s.r_start = r.start
-    s.panel1 = 0
-    while s.panel1 < panels:
-        s.panel0 = s.panel1
-        s.panel1 = pack_lot(f.k, &r, s.panel0, b.scratch + states, b.scratch_size - states, <const char **> &s.r, rank,
-                            size)
-        if fr_barrier(team, size):
-            return True
-        i = at
-        while i < end and not fr_stopping(team):
-            s.rows = tokens_in_row(b, i, min(end, i + most))
-            place_step(b, kind, i, i - token0, rank, s)
-            f.k.forward[kind](s)
-            i += s.rows
+    while lots.panel0 < lots.panel1:
+        s.r, s.panel0, s.panel1 = lots.packed, lots.panel0, lots.panel1
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            s.rows = tokens_in_row(b, token0 + at, token0 + min(lots.row1, at + most))
+            place_step(b, kind, token0 + at, at, rank, &s)
+            f.k.forward[kind](&s)
+            at += s.rows
             if rank == 0:
                 poll(team)
-        if fr_barrier(team, size):
-            return True
-    return False
+        next_lot(f.k, r, lots, rank, size)
 
 
 cdef Py_ssize_t tokens_in_row(const Backward *b, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
@@ -632,29 +644,21 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
     return False
 
 
-cdef bint input_gradient(const Backward *b, Py_ssize_t token0, Py_ssize_t token1, fr_team *team, int rank,
+cdef void input_gradient(const Backward *b, Py_ssize_t token0, const Source *w, Lots *lots, fr_team *team, int rank,
                          int size) noexcept nogil:
-    """dx = dG W^T for this thread's share of some tokens; true: stop."""
+    """dx = dG W^T for tokens from token0 on: this thread's lots."""
     cdef const Forward *f = &b.f
-    cdef Source w = input_back(f.m)
-    cdef const char *packed = NULL
-    cdef Py_ssize_t count = token1 - token0, at, end, rows, panel0, panel1 = 0, panels = fr_panels(f.k, 1, f.inputs)
-    while panel1 < panels:
-        panel0 = panel1
-        panel1 = pack_lot(f.k, &w, panel0, b.scratch, b.scratch_size, &packed, rank, size)
-        if fr_barrier(team, size):
-            return True
-        at, end = token0 + share(count, rank, size), token0 + share(count, rank + 1, size)
-        while at < end and not fr_stopping(team):
-            rows = min(<Py_ssize_t> FR_BLOCK, end - at)
-            product_tokens(f.k, rows, w.depth, b.g_at + at, 0, packed, f.inputs, panel0, panel1, b.add_x, b.dx,
-                           f.inputs, f.token + at)
+    cdef Py_ssize_t at, rows
+    while lots.panel0 < lots.panel1:
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            rows = min(<Py_ssize_t> FR_BLOCK, lots.row1 - at)
+            product_tokens(f.k, rows, w.depth, b.g_at + token0 + at, 0, lots.packed, f.inputs, lots.panel0, lots.panel1,
+                           b.add_x, b.dx, f.inputs, f.token + token0 + at)
             at += rows
             if rank == 0:
                 poll(team)
-        if fr_barrier(team, size):
-            return True
-    return False
+        next_lot(f.k, w, lots, rank, size)
 
 
 cdef void peephole_gradient(const Backward *b, Py_ssize_t block0, Py_ssize_t block1, int rank,
@@ -678,7 +682,11 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
                          int size) noexcept nogil:
     """BPTT through some steps, then the products over their tokens; true: stop."""
     cdef const Forward *f = &b.f
+    cdef Source w = input_back(f.m)
+    cdef Lots lots = lots_of(f.k, &w, f.offset[step1] - f.offset[step0], b.scratch, b.scratch_size, rank, size)
     cdef Py_ssize_t step, block0, block1
+    if b.want_x:
+        next_lot(f.k, &w, &lots, rank, size)
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         for step in range(step1 - 1, step0 - 1, -1):
             if backward_step(b, e, step, team, rank, size):
@@ -687,8 +695,10 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
                 break
     if fr_barrier(team, size):
         return True
-    if b.want_x and input_gradient(b, f.offset[step0], f.offset[step1], team, rank, size):
-        return True
+    if b.want_x:
+        input_gradient(b, f.offset[step0], &w, &lots, team, rank, size)
+        if b.want_outer and fr_barrier(team, size):  # the scratch is theirs until all are done
+            return True
     if b.want_outer:
         # The blocks of tokens that are complete now: the first tokens of a block may belong to the next piece.
         block0 = (f.offset[step0] + FR_BLOCK - 1) // FR_BLOCK
@@ -707,7 +717,7 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
 cdef void keep_incomplete(const Backward *b, Py_ssize_t base, Py_ssize_t next_base) noexcept nogil:
     """Tokens from `base` on whose block is not complete move behind the next piece."""
     cdef const Forward *f = &b.f
-    cdef Py_ssize_t item = f.k.itemsize, end = min(f.tokens, (base + FR_BLOCK - 1) // FR_BLOCK * FR_BLOCK)
+    cdef Py_ssize_t item = f.k.itemsize, end = piece_end(f.tokens, base)
     cdef Py_ssize_t count = end - base, shift = base - next_base
     memmove(f.g + shift * f.ld_g * item, f.g, count * f.ld_g * item)
     if f.m.projection != NULL:
@@ -736,8 +746,6 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         if rank == 0:
             keep_incomplete(b, base, f.offset[step0])
         base = f.offset[step0]
-        if fr_barrier(team, size):
-            return
         if recompute(b, step0, step1, team, rank, size):
             return
         if backward_piece(b, &e, step0, step1, team, rank, size):

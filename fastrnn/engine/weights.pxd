@@ -46,6 +46,16 @@ cdef struct Source:
     const Py_ssize_t *start
     int parts                   # of the depth, each from a start of its own; there is one group then
 
+# What a thread does of a product with a matrix that may have to be packed: some panels after others.
+cdef struct Lots:
+    bint shared                 # the team packs all panels and shares the rows; else each thread has its own panels
+    Py_ssize_t row0, row1       # this thread's rows
+    Py_ssize_t panel0, panel1   # panels that are ready
+    Py_ssize_t end              # of its panels
+    char *room
+    Py_ssize_t room_size
+    const char *packed          # where panel 0 is or would be
+
 cdef class Weights:
     cdef Matrices m
     cdef readonly object cell, W, R, b, peephole, projection
@@ -69,5 +79,7 @@ cdef Source input_back(const Matrices *m) noexcept nogil
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
 cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil
 cdef Py_ssize_t panel_bytes(const fr_kernels *k, const Source *s) noexcept nogil
-cdef Py_ssize_t pack_lot(const fr_kernels *k, const Source *s, Py_ssize_t panel0, char *room, Py_ssize_t room_size,
-                         const char **packed, int rank, int size) noexcept nogil
+cdef Lots lots_of(const fr_kernels *k, const Source *s, Py_ssize_t rows, char *room, Py_ssize_t room_size, int rank,
+                  int size) noexcept nogil
+cdef Py_ssize_t lots_bytes(const fr_kernels *k, const Source *s, const Lots *lots) noexcept nogil
+cdef void next_lot(const fr_kernels *k, const Source *s, Lots *lots, int rank, int size) noexcept nogil

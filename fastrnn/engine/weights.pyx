@@ -283,18 +283,44 @@ cdef void pack_held(const Matrices *m, Source s, int rank, int size) noexcept no
         pack_panels(m.k, &s, s.held, share(panels, rank, size), share(panels, rank + 1, size))
 
 
-cdef Py_ssize_t pack_lot(const fr_kernels *k, const Source *s, Py_ssize_t panel0, char *room, Py_ssize_t room_size,
-                         const char **packed, int rank, int size) noexcept nogil:
-    """Make the panels from panel0 on ready; returns where they end. A matrix that is not held is packed, as many panels
-    as the room takes, each thread its share: a barrier before they are read, and one before the next are packed.
+cdef Lots lots_of(const fr_kernels *k, const Source *s, Py_ssize_t rows, char *room, Py_ssize_t room_size, int rank,
+                  int size) noexcept nogil:
+    """How a team shares a product of some rows. What the room takes as a whole is packed by all for all; of a larger
+    matrix each thread has panels of its own, which it packs where no other looks, without a barrier."""
+    cdef Lots lots
+    cdef Py_ssize_t panels = fr_panels(k, s.groups, s.n)
+    lots.shared = s.held != NULL or panels * panel_bytes(k, s) <= room_size
+    lots.row0, lots.row1 = 0, rows
+    lots.panel0, lots.panel1, lots.end = 0, 0, panels
+    lots.room, lots.room_size, lots.packed = room, room_size, s.held
+    if lots.shared:
+        lots.row0, lots.row1 = share(rows, rank, size), share(rows, rank + 1, size)
+    else:
+        lots.panel1, lots.end = share(panels, rank, size), share(panels, rank + 1, size)
+        lots.room_size = room_size // size // 64 * 64
+        lots.room += rank * lots.room_size
+    return lots
 
-    packed: where panel 0 is or would be.
-    """
-    cdef Py_ssize_t panels = fr_panels(k, s.groups, s.n), bytes = panel_bytes(k, s), count
+
+cdef Py_ssize_t lots_bytes(const fr_kernels *k, const Source *s, const Lots *lots) noexcept nogil:
+    """How much of its room the team uses if it shares the panels."""
+    return fr_panels(k, s.groups, s.n) * panel_bytes(k, s) if lots.shared and s.held == NULL else 0
+
+
+cdef void next_lot(const fr_kernels *k, const Source *s, Lots *lots, int rank, int size) noexcept nogil:
+    """Go to the next panels, none after the last ones, and pack this thread's part of them. Shared ones need a barrier
+    before they are read, and one before their room has another use."""
+    cdef Py_ssize_t bytes = panel_bytes(k, s), count = lots.end - lots.panel1
+    lots.panel0 = lots.panel1
+    if count == 0:
+        return
+    if not lots.shared:
+        count = max(<Py_ssize_t> 1, min(count, lots.room_size // bytes))
+    lots.panel1 += count
     if s.held != NULL:
-        packed[0] = s.held
-        return panels
-    count = min(panels - panel0, room_size // bytes if bytes > 0 else panels)
-    packed[0] = room - panel0 * bytes
-    pack_panels(k, s, <char *> packed[0], panel0 + share(count, rank, size), panel0 + share(count, rank + 1, size))
-    return panel0 + count
+        return
+    lots.packed = lots.room - lots.panel0 * bytes
+    if lots.shared:
+        pack_panels(k, s, lots.room, share(count, rank, size), share(count, rank + 1, size))
+    else:
+        pack_panels(k, s, <char *> lots.packed, lots.panel0, lots.panel1)
