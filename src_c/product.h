@@ -100,9 +100,10 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
             if (col == 1) {
                 for (ptrdiff_t j = 0; j < k1 - k0; j++)
                     M(put)(to + j * panel.width, M(get)(from + j * row, lanes), lanes);
-            } else { /* a transposed source: read along its rows, which is along k here, 8 at a time */
-                for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += 8) {
-                    const ptrdiff_t j1 = j0 + 8 < k1 - k0 ? j0 + 8 : k1 - k0;
+            } else { /* a transposed source: along its rows, which is along k here, a cache line at a time */
+                const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(REAL);
+                for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += line) {
+                    const ptrdiff_t j1 = j0 + line < k1 - k0 ? j0 + line : k1 - k0;
                     for (ptrdiff_t u = 0; u < lanes; u++)
                         for (ptrdiff_t j = j0; j < j1; j++)
                             to[j * panel.width + u] = from[j * row + u * col];

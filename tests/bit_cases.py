@@ -51,6 +51,9 @@ _BASE = (
     Case(cell="lstm", T=2, B=20, I=1300, H=40, P=1090, state=True),
     Case(cell="gru", T=1, B=14, I=70, H=1060, reset_after=False, state=True),
     Case(cell="rnn", T=3, B=13, I=700, H=1050),
+    # weights that memory="low" packs in lots, in forward for more than one chunk of tokens
+    Case(cell="lstm", T=4, B=90, I=600, H=400),
+    Case(cell="gru", T=5, B=80, I=70, H=450, reset_after=False, lengths=True),
     Case(cell="gru", T=1, B=1, I=3, H=16, state=True),
     Case(cell="lstm", T=1, B=2, I=64, H=70, state=True),
 )

@@ -34,7 +34,7 @@ cdef struct Parts:
     size_t bytes[MOST_PARTS]
 
 cdef int add_part(Parts *parts, char **where, size_t count, size_t size) except -1
-cdef object take_parts(Parts *parts)
+cdef object take_parts(Parts *parts, size_t least=*, object again=*)
 cdef int team_size() noexcept
 cdef int run(body work, void *context, int threads) except -1
 cdef void poll(fr_team *team) noexcept nogil

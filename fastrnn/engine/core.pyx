@@ -177,13 +177,19 @@ cdef int add_part(Parts *parts, char **where, size_t count, size_t size) except 
     return 0
 
 
-cdef object take_parts(Parts *parts):
-    """One buffer for all parts: what keeps them. Under the address sanitizer each has its own, of its exact size."""
+cdef object take_parts(Parts *parts, size_t least=0, object again=None):
+    """One buffer for all parts: what keeps them. Under the address sanitizer each has its own, of its exact size.
+
+    It has at least `least` bytes, so that it may do again for parts that come after these: `again`, if it is enough.
+    """
     cdef Buffer buffer
     cdef list apart = []
     cdef int i
     if not FR_SANITIZE:
-        buffer = take(parts.size)
+        if again is not None and (<Buffer> again).size >= parts.size:
+            buffer = <Buffer> again
+        else:
+            buffer = take(max(parts.size, least))
         for i in range(parts.count):
             parts.where[i][0] = <char *> buffer.data + parts.start[i]
         return buffer

@@ -17,6 +17,7 @@ cdef struct Forward:
     int activation, recurrent_activation, plan
     int team                    # the threads that its buffers have room for
     bint pack, raw              # pack the weights first; read them unpacked
+    bint pieces                 # low memory: the gates of a few steps at a time
     bint training, low
     double clip
     Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps
@@ -38,11 +39,14 @@ cdef struct Forward:
     char *mask_rows             # (B, ld_h) the mask, sorted
     char *c0                    # (B, H) initial cell state, sorted; in inference the running one
     char *c                     # training: (tokens, H)
+    char *packs                 # training: the weights, packed
     char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
     bint keep_m
     char *g                     # (tokens, ld_g) kept, else room for the thread's rows and chunk
     bint keep_g
     Py_ssize_t chunk            # tokens of one product x W
+    char *room                  # for panels of weights that are packed when needed
+    Py_ssize_t room_size
 
 # What backward needs besides.
 cdef struct Backward:
@@ -51,6 +55,7 @@ cdef struct Backward:
     const char *dstate_h        # NULL or (B, K)
     const char *dstate_c        # NULL or (B, H)
     bint pack
+    char *packs
     bint want_x, want_outer, want_init
     bint add_x
     char *dx                    # like x
@@ -63,9 +68,12 @@ cdef struct Backward:
     char *dmasked               # (B, ld_h): gradient of the masked state
     char *dproj                 # (piece, K): projection: gradient of its result, by token
     char *hidden                # (tokens, K): the masked states, by token
-    char *scratch               # per thread
-    char *redo                  # low memory: per thread, for the recomputation
-    Py_ssize_t redo_size
+    char *scratch               # what is used in turn: for weight gradients, panels of weights, the recomputation
+    Py_ssize_t scratch_size
+    Py_ssize_t most             # low memory: tokens that a piece of time may hold
+    Py_ssize_t piece            # tokens that the largest one holds; all of them if gates are kept
+    char *unread                # low memory: per thread, a row for the states that nobody needs again
+    Py_ssize_t unread_size
     const void **x_at           # by token: rows of x, h_prev, h_in, c_prev, c, gates, m, dproj
     const void **h_at
     const void **h_in_at
@@ -84,7 +92,8 @@ cdef class Job:
     cdef readonly Ragged ragged
     cdef readonly object x, y, state_h, state_c, h_init, c_init, mask
     cdef readonly bint training
-    cdef object memory          # what keeps the buffers
+    cdef object memory          # keeps the buffers; in training what backward reads
+    cdef object work            # training: keeps what forward alone needs, then what backward alone needs
     cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                     int activation, int recurrent_activation, double clip, bint training, bint low,
                     int threads) except -1

@@ -38,8 +38,5 @@ cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, c
                        const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
                        Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil
 cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const void *const *a, Py_ssize_t first,
-                         const void *b, Py_ssize_t n, bint keep, char *c, Py_ssize_t ldc,
-                         const Py_ssize_t *token) noexcept nogil
-cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
-                     Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
-                     int size) noexcept nogil
+                         const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
+                         Py_ssize_t ldc, const Py_ssize_t *token) noexcept nogil

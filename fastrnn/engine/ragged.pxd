@@ -11,4 +11,9 @@ cdef class Ragged:
     cdef Py_ssize_t *token      # (tokens,) the row of the flat (B * T or T * B) array of token offset[s] + r
     cdef Buffer memory
 
+cdef Py_ssize_t piece_begin(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t step1,
+                            Py_ssize_t most) noexcept nogil
+cdef Py_ssize_t piece_end(Py_ssize_t tokens, Py_ssize_t token) noexcept nogil
+cdef Py_ssize_t piece_tokens(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t steps,
+                             Py_ssize_t most) noexcept nogil
 cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major)

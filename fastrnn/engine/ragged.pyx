@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
 from .core cimport take, times
+from .kernels cimport FR_BLOCK
 
 cnp.import_array()
 
@@ -35,6 +36,37 @@ cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint
             _full.clear()
         _full[key] = found
     return <Ragged> found
+
+
+# Back-propagation with little memory goes through time in pieces of some steps. Weight gradients take whole blocks of
+# FR_BLOCK tokens, so the tokens of a block that a piece cuts stay until the next piece has the rest of it.
+
+cdef Py_ssize_t piece_end(Py_ssize_t tokens, Py_ssize_t token) noexcept nogil:
+    """Where the tokens end that the piece before a token must hold."""
+    return min(tokens, (token + FR_BLOCK - 1) // FR_BLOCK * FR_BLOCK)
+
+
+cdef Py_ssize_t piece_begin(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t step1,
+                            Py_ssize_t most) noexcept nogil:
+    """The first step of the piece before step1: it holds at most `most` tokens, and cuts no block if it can."""
+    cdef Py_ssize_t end = piece_end(tokens, offset[step1]), step = step1 - 1, best = -1
+    while True:
+        if offset[step] % FR_BLOCK == 0:
+            best = step
+        if step == 0 or end - offset[step - 1] > most:
+            return best if best >= 0 else step
+        step -= 1
+
+
+cdef Py_ssize_t piece_tokens(const Py_ssize_t *offset, Py_ssize_t tokens, Py_ssize_t steps,
+                             Py_ssize_t most) noexcept nogil:
+    """How many tokens the largest piece holds."""
+    cdef Py_ssize_t room = 0, step0
+    while steps > 0:
+        step0 = piece_begin(offset, tokens, steps, most)
+        room = max(room, piece_end(tokens, offset[steps]) - offset[step0])
+        steps = step0
+    return room
 
 
 cdef class Ragged:

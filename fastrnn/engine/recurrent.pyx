@@ -14,7 +14,9 @@ from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LS
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
 from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
-from .weights cimport Matrices, pack_backward, pack_forward
+from .ragged cimport piece_begin, piece_end
+from .weights cimport (Lots, Matrices, Source, candidate_source, input_back, input_source, lots_bytes, lots_of,
+                       next_lot, pack_backward, pack_forward, recurrent_source)
 
 from ..errors import ArgumentError
 
@@ -258,6 +260,69 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     return stop
 
 
+cdef void input_products(const Forward *f, Py_ssize_t token0, const Source *w, Lots *lots, fr_team *team, int rank,
+                         int size) noexcept nogil:
+    """x W + b of tokens from token0 on into f.g from its beginning: this thread's lots, the first of which is ready."""
+    cdef const void *a[FR_BLOCK]
+    cdef const void *init[FR_BLOCK]
+    cdef void *c[FR_BLOCK]
+    cdef fr_product p
+    cdef Py_ssize_t item = f.k.itemsize, at, i, most = rows_at_once(w.depth, f.ld_g)
+    for i in range(FR_BLOCK):
+        init[i] = f.m.bias
+    p.k = w.depth
+    p.a = a
+    p.b_row = 0
+    p.groups, p.n = w.groups, w.n
+    p.init = init if f.m.bias != NULL else NULL
+    p.init_group = p.c_group = f.H
+    p.c = c
+    while lots.panel0 < lots.panel1:
+        p.b, p.panel0, p.panel1 = lots.packed, lots.panel0, lots.panel1
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            p.rows = min(most, lots.row1 - at)
+            for i in range(p.rows):
+                a[i] = f.x + f.token[token0 + at + i] * f.inputs * item
+                c[i] = f.g + (at + i) * f.ld_g * item
+            f.k.product(&p)
+            at += p.rows
+            if rank == 0:
+                poll(team)
+        next_lot(f.k, w, lots, rank, size)
+
+
+cdef bint forward_pieces(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
+    """All steps with room for the gates of a few: the team makes x W for these, then each thread its part of them."""
+    cdef Source w = input_source(f.m)
+    cdef Lots lots
+    cdef Py_ssize_t step = 0, step1, base, at
+    cdef bint idle = f.plan != BATCH and f.plan != HIDDEN and rank > 0
+    while step < f.steps:
+        base, step1 = f.offset[step], step + 1
+        while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
+            step1 += 1
+        lots = lots_of(f.k, &w, f.offset[step1] - base, f.room, f.room_size, rank, size)
+        next_lot(f.k, &w, &lots, rank, size)
+        if lots.shared and fr_barrier(team, size):
+            return True
+        input_products(f, base, &w, &lots, team, rank, size)
+        if fr_barrier(team, size):
+            return True
+        while step < step1:
+            if not idle and rows_at(f, e, step) > 0:
+                at = f.offset[step] + e.row0 - base
+                if forward_step(f, e, step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
+                    return True
+            step += 1
+            if not e.sync and fr_stopping(team):
+                break
+        if fr_barrier(team, size):
+            return True
+        step = step1
+    return False
+
+
 cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
     """This thread's part of a job; true: stop."""
     cdef Extent e
@@ -268,10 +333,13 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     load_state(f, rank, size)
     if fr_barrier(team, size):
         return True
-    if f.plan != BATCH and f.plan != HIDDEN and rank > 0:
-        return False
     e = extent_of(f, rank, size)
-    store_state(f, &e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
+        store_state(f, &e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    elif not f.pieces:
+        return False
+    if f.pieces:
+        return forward_pieces(f, &e, team, rank, size)
     while step < f.steps and rows_at(f, &e, step) > 0:
         g = f.g
         if not f.keep_g and f.plan == BATCH:
@@ -388,65 +456,105 @@ cdef void place_tokens(const Backward *b, Py_ssize_t token0, Py_ssize_t token1, 
             b.dproj_at[i] = b.dproj + (i - base) * f.K * item
 
 
-cdef void recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
+cdef bint recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
                     int size) noexcept nogil:
-    """The saved gates of some steps, from h and c: the same kernels in the same order, so the same bits.
+    """The saved gates of some steps, from h and c: the same kernels in the same order, so the same bits; true: stop.
 
-    All states are known, so the tokens are independent: each thread takes a share of them, whatever their steps.
+    All states are known, so the tokens are independent. The scratch holds what multiplies R, then panels of W and R:
+    of both at once if they fit, so that a thread goes from one product to the other without a barrier.
     """
     cdef const Forward *f = &b.f
-    cdef const Matrices *m = f.m
-    cdef const fr_kernels *k = f.k
+    cdef Source w = input_source(f.m), r = recurrent_source(f.m), second = candidate_source(f.m)
+    cdef Py_ssize_t token0 = f.offset[step0], count = f.offset[step1] - token0, i, row = f.ld_h * f.k.itemsize
+    cdef char *room = b.scratch + count * row
+    cdef Py_ssize_t room_size = b.scratch_size - count * row, behind
+    cdef Lots lw = lots_of(f.k, &w, count, room, room_size, rank, size), lr
+    cdef bint both
+    behind = lots_bytes(f.k, &w, &lw)
+    lr = lots_of(f.k, &r, count, room + behind, room_size - behind, rank, size)
+    both = lw.shared and lr.shared
+    for i in range(share(count, rank, size), share(count, rank + 1, size)):
+        memcpy(b.scratch + i * row, b.h_in_at[token0 + i], f.K * f.k.itemsize)
+    next_lot(f.k, &w, &lw, rank, size)
+    if both:
+        next_lot(f.k, &r, &lr, rank, size)
+    if fr_barrier(team, size):
+        return True
+    input_products(f, token0, &w, &lw, team, rank, size)
+    if not both:
+        if fr_barrier(team, size):
+            return True
+        lr = lots_of(f.k, &r, count, room, room_size, rank, size)
+        next_lot(f.k, &r, &lr, rank, size)
+        if lr.shared and fr_barrier(team, size):
+            return True
+    step_again(b, f.m.layout.step, &r, &lr, token0, team, rank, size)
+    if f.m.layout.step == FR_STEP_GRU_RESET:
+        if fr_barrier(team, size):
+            return True
+        lr = lots_of(f.k, &second, count, room, room_size, rank, size)
+        next_lot(f.k, &second, &lr, rank, size)
+        if lr.shared and fr_barrier(team, size):
+            return True
+        step_again(b, FR_STEP_GRU_BEFORE, &second, &lr, token0, team, rank, size)
+    return fr_barrier(team, size)
+
+
+cdef void step_again(const Backward *b, int kind, const Source *r, Lots *lots, Py_ssize_t token0, fr_team *team,
+                     int rank, int size) noexcept nogil:
+    """A product of the steps, and its gates, for tokens from token0 on: this thread's lots."""
+    cdef const Forward *f = &b.f
     cdef Extent all
     cdef fr_forward s
-    cdef fr_product p
-    cdef const void *init[FR_BLOCK]
-    cdef Py_ssize_t item = k.itemsize, token0 = f.offset[step0], count = f.offset[step1] - token0, i, at, end
-    cdef char *h_in = b.redo + rank * b.redo_size
-    cdef char *h_prev = h_in + FR_BLOCK * f.ld_h * item
-    cdef char *h_out = h_prev + FR_BLOCK * f.ld_h * item
-    cdef char *c_prev = h_out + FR_BLOCK * f.H * item
-    cdef char *c_out = c_prev + FR_BLOCK * f.H * item
+    cdef Py_ssize_t at, most = rows_at_once(r.depth, f.ld_g)
     all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.sync = 0, f.B, 0, f.H, 0, f.K, False
-    for i in range(FR_BLOCK):
-        init[i] = m.bias
-    p.k = m.inputs
-    p.b = m.w_packed
-    p.b_row = 0
-    p.groups = m.layout.x_groups
-    p.n = m.H
-    p.panel0, p.panel1 = 0, fr_panels(k, p.groups, m.H)
-    p.init = init if m.bias != NULL else NULL
-    p.init_group = p.c_group = m.H
-    at, end = token0 + share(count, rank, size), token0 + share(count, rank + 1, size)
-    while at < end:
-        p.rows = min(<Py_ssize_t> FR_BLOCK, end - at)
-        p.a = b.x_at + at
-        p.c = <void *const *> (b.g_at + at)
-        k.product(&p)
-        for i in range(p.rows):
-            memcpy(h_prev + i * f.ld_h * item, b.h_at[at + i], f.K * item)
-            if f.mask != NULL:
-                memcpy(h_in + i * f.ld_h * item, b.h_in_at[at + i], f.K * item)
-            if f.c != NULL:
-                memcpy(c_prev + i * f.H * item, b.c_prev_at[at + i], f.H * item)
-        fill_step(f, &all, p.rows, <char *> b.g_at[at], &s)
-        s.save = True
-        s.h_in = h_prev if f.mask == NULL else h_in
-        s.h_prev = h_prev
-        s.ld_h_in = s.ld_h_prev = f.ld_h
-        s.c_prev = c_prev
-        s.c = c_out
-        s.h = h_out if m.projection == NULL else <char *> b.m_at[at]
-        s.ld_h = s.ld_c = s.ld_c_prev = f.H
-        k.forward[m.layout.step](&s)
-        if m.layout.step == FR_STEP_GRU_RESET:
-            second_step(f, &all, &s, team, rank)
-        at += p.rows
-        if rank == 0:
-            poll(team)
-        if fr_stopping(team):
-            return
+    fill_step(f, &all, 0, NULL, &s)
+    s.save = True
+    s.k = r.depth
+    while lots.panel0 < lots.panel1:
+        s.r, s.panel0, s.panel1 = lots.packed, lots.panel0, lots.panel1
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            s.rows = tokens_in_row(b, token0 + at, token0 + min(lots.row1, at + most))
+            place_step(b, kind, token0 + at, at, rank, &s)
+            f.k.forward[kind](&s)
+            at += s.rows
+            if rank == 0:
+                poll(team)
+        next_lot(f.k, r, lots, rank, size)
+
+
+cdef Py_ssize_t tokens_in_row(const Backward *b, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """How many tokens from `first` on have their c_prev one behind the other, as a kernel takes them."""
+    cdef Py_ssize_t i = first + 1, row = b.f.H * b.f.k.itemsize
+    if b.f.c == NULL:
+        return end - first
+    while i < end and <const char *> b.c_prev_at[i] == <const char *> b.c_prev_at[i - 1] + row:
+        i += 1
+    return i - first
+
+
+cdef void place_step(const Backward *b, int kind, Py_ssize_t token, Py_ssize_t at, int rank,
+                     fr_forward *s) noexcept nogil:
+    """What a kernel reads and writes for tokens from `token` on, whose h_in lie from row `at` of the scratch on.
+
+    The new states are known, so that they go where nobody reads; so does what the kernel makes them of: h_prev.
+    """
+    cdef const Forward *f = &b.f
+    s.g = <void *> b.g_at[token]
+    s.h_prev = s.h_in = b.scratch + at * f.ld_h * f.k.itemsize
+    s.ld_h_prev = s.ld_h_in = f.ld_h
+    if kind == FR_STEP_GRU_BEFORE:
+        s.h_in = <char *> s.g + FR_GRU_Q * f.H * f.k.itemsize
+        s.ld_h_in = f.ld_g
+    s.c = s.h = b.unread + rank * b.unread_size
+    s.ld_c = s.ld_h = 0
+    if f.c != NULL:
+        s.c_prev = b.c_prev_at[token]
+        s.ld_c_prev = f.H
+    if f.m.projection != NULL:
+        s.h = <void *> b.m_at[token]
+        s.ld_h = f.H
 
 
 cdef void product_back(const Backward *b, Py_ssize_t rows, Py_ssize_t first, int block, Py_ssize_t depth,
@@ -536,21 +644,21 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
     return False
 
 
-cdef void input_gradient(const Backward *b, Py_ssize_t token0, Py_ssize_t token1, fr_team *team, int rank,
+cdef void input_gradient(const Backward *b, Py_ssize_t token0, const Source *w, Lots *lots, fr_team *team, int rank,
                          int size) noexcept nogil:
-    """dx = dG W^T for this thread's share of some tokens."""
+    """dx = dG W^T for tokens from token0 on: this thread's lots."""
     cdef const Forward *f = &b.f
-    cdef Py_ssize_t count = token1 - token0, at, end, rows
-    at, end = token0 + share(count, rank, size), token0 + share(count, rank + 1, size)
-    while at < end:
-        rows = min(<Py_ssize_t> FR_BLOCK, end - at)
-        product_tokens(f.k, rows, f.m.layout.x_groups * f.H, b.g_at + at, 0, f.m.w_back, f.inputs, b.add_x, b.dx,
-                       f.inputs, f.token + at)
-        at += rows
-        if rank == 0:
-            poll(team)
-        if fr_stopping(team):
-            return
+    cdef Py_ssize_t at, rows
+    while lots.panel0 < lots.panel1:
+        at = lots.row0
+        while at < lots.row1 and not fr_stopping(team):
+            rows = min(<Py_ssize_t> FR_BLOCK, lots.row1 - at)
+            product_tokens(f.k, rows, w.depth, b.g_at + token0 + at, 0, lots.packed, f.inputs, lots.panel0, lots.panel1,
+                           b.add_x, b.dx, f.inputs, f.token + token0 + at)
+            at += rows
+            if rank == 0:
+                poll(team)
+        next_lot(f.k, w, lots, rank, size)
 
 
 cdef void peephole_gradient(const Backward *b, Py_ssize_t block0, Py_ssize_t block1, int rank,
@@ -574,7 +682,11 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
                          int size) noexcept nogil:
     """BPTT through some steps, then the products over their tokens; true: stop."""
     cdef const Forward *f = &b.f
+    cdef Source w = input_back(f.m)
+    cdef Lots lots = lots_of(f.k, &w, f.offset[step1] - f.offset[step0], b.scratch, b.scratch_size, rank, size)
     cdef Py_ssize_t step, block0, block1
+    if b.want_x:
+        next_lot(f.k, &w, &lots, rank, size)
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         for step in range(step1 - 1, step0 - 1, -1):
             if backward_step(b, e, step, team, rank, size):
@@ -584,7 +696,9 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
     if fr_barrier(team, size):
         return True
     if b.want_x:
-        input_gradient(b, f.offset[step0], f.offset[step1], team, rank, size)
+        input_gradient(b, f.offset[step0], &w, &lots, team, rank, size)
+        if b.want_outer and fr_barrier(team, size):  # the scratch is theirs until all are done
+            return True
     if b.want_outer:
         # The blocks of tokens that are complete now: the first tokens of a block may belong to the next piece.
         block0 = (f.offset[step0] + FR_BLOCK - 1) // FR_BLOCK
@@ -603,7 +717,7 @@ cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssiz
 cdef void keep_incomplete(const Backward *b, Py_ssize_t base, Py_ssize_t next_base) noexcept nogil:
     """Tokens from `base` on whose block is not complete move behind the next piece."""
     cdef const Forward *f = &b.f
-    cdef Py_ssize_t end = min(f.tokens, (base + FR_BLOCK - 1) // FR_BLOCK * FR_BLOCK), item = f.k.itemsize
+    cdef Py_ssize_t item = f.k.itemsize, end = piece_end(f.tokens, base)
     cdef Py_ssize_t count = end - base, shift = base - next_base
     memmove(f.g + shift * f.ld_g * item, f.g, count * f.ld_g * item)
     if f.m.projection != NULL:
@@ -617,9 +731,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     cdef Extent e
     cdef Py_ssize_t step0, step1 = f.steps, base = f.tokens
     if b.pack:
-        pack_backward(f.m, b.want_x, rank, size)
-    if f.pack:
-        pack_forward(f.m, rank, size)
+        pack_backward(f.m, rank, size)
     find_tokens(b, rank, size)
     load_gradient(b, rank, size)
     e = extent_of(f, rank, size)
@@ -630,16 +742,11 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     if not f.low and f.steps > 0 and backward_piece(b, &e, 0, f.steps, team, rank, size):
         return
     while f.low and step1 > 0:
-        step0 = step1 - 1
-        while step0 > 0 and f.offset[step1] - f.offset[step0 - 1] <= f.chunk:
-            step0 -= 1
+        step0 = piece_begin(f.offset, f.tokens, step1, b.most)
         if rank == 0:
             keep_incomplete(b, base, f.offset[step0])
         base = f.offset[step0]
-        if fr_barrier(team, size):
-            return
-        recompute(b, step0, step1, team, rank, size)
-        if fr_barrier(team, size):
+        if recompute(b, step0, step1, team, rank, size):
             return
         if backward_piece(b, &e, step0, step1, team, rank, size):
             return

@@ -37,6 +37,25 @@ cdef struct Matrices:
     char *rh_back
     char *p_back
 
+# A matrix as the products want it packed, (depth, groups, n), and where it comes from.
+cdef struct Source:
+    char *held                  # packed already, or where to pack it; NULL: it is packed panel by panel when needed
+    Py_ssize_t depth, groups, n
+    const char *raw             # element (k, group, j) is raw[k * row + start[group] + j * col]
+    Py_ssize_t row, col
+    const Py_ssize_t *start
+    int parts                   # of the depth, each from a start of its own; there is one group then
+
+# What a thread does of a product with a matrix that may have to be packed: some panels after others.
+cdef struct Lots:
+    bint shared                 # the team packs all panels and shares the rows; else each thread has its own panels
+    Py_ssize_t row0, row1       # this thread's rows
+    Py_ssize_t panel0, panel1   # panels that are ready
+    Py_ssize_t end              # of its panels
+    char *room
+    Py_ssize_t room_size
+    const char *packed          # where panel 0 is or would be
+
 cdef class Weights:
     cdef Matrices m
     cdef readonly object cell, W, R, b, peephole, projection
@@ -48,6 +67,19 @@ cdef class Weights:
     cdef int permute_bias(self) except -1
     cdef int reserve_forward(self) except -1
     cdef int reserve_backward(self) except -1
+    cdef size_t forward_bytes(self, bint input) except? 0
+    cdef size_t backward_bytes(self, bint input) except? 0
+    cdef void lay_forward(self, char *memory, bint input) noexcept
+    cdef void lay_backward(self, char *memory, bint input) noexcept
 
+cdef Source input_source(const Matrices *m) noexcept nogil
+cdef Source recurrent_source(const Matrices *m) noexcept nogil
+cdef Source candidate_source(const Matrices *m) noexcept nogil
+cdef Source input_back(const Matrices *m) noexcept nogil
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
-cdef void pack_backward(const Matrices *m, bint input, int rank, int size) noexcept nogil
+cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil
+cdef Py_ssize_t panel_bytes(const fr_kernels *k, const Source *s) noexcept nogil
+cdef Lots lots_of(const fr_kernels *k, const Source *s, Py_ssize_t rows, char *room, Py_ssize_t room_size, int rank,
+                  int size) noexcept nogil
+cdef Py_ssize_t lots_bytes(const fr_kernels *k, const Source *s, const Lots *lots) noexcept nogil
+cdef void next_lot(const fr_kernels *k, const Source *s, Lots *lots, int rank, int size) noexcept nogil
