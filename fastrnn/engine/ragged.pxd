@@ -3,12 +3,13 @@
 from .core cimport Buffer
 
 cdef class Ragged:
-    cdef readonly Py_ssize_t rows, tokens, steps
+    cdef readonly Py_ssize_t rows, tokens, steps, padding
     cdef Py_ssize_t *order      # (rows,) the batch row of sorted row r; longest first
     cdef Py_ssize_t *length     # (rows,) valid steps of sorted row r
     cdef Py_ssize_t *active     # (steps + 1,) rows that are longer than s; active[steps] = 0
     cdef Py_ssize_t *offset     # (steps + 1,) tokens before step s
     cdef Py_ssize_t *token      # (tokens,) the row of the flat (B * T or T * B) array of token offset[s] + r
+    cdef Py_ssize_t *unused     # (padding,) the rows of that array that are no token's
     cdef Buffer memory
 
 cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major)

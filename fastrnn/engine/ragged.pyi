@@ -6,6 +6,7 @@ class Ragged:
     rows: int
     tokens: int
     steps: int
+    padding: int
     def __init__(
         self,
         B: int,

@@ -44,7 +44,7 @@ cdef class Ragged:
         """lengths: None or (B,) int64 in 0..T; mask: None or (B, T) uint8, C-contiguous."""
         cdef const int64_t *given = <const int64_t *> cnp.PyArray_DATA(lengths) if lengths is not None else NULL
         cdef const uint8_t *valid = <const uint8_t *> cnp.PyArray_DATA(mask) if mask is not None else NULL
-        cdef Py_ssize_t b, t, s, r, limit, steps = 0, tokens = 0, bound, row_step, time_step, step
+        cdef Py_ssize_t b, t, s, r, limit, steps = 0, tokens = 0, bound, row_step, time_step, step, free = 0
         cdef Py_ssize_t *count
         cdef Py_ssize_t *first
         bound = times(B, T)
@@ -71,6 +71,8 @@ cdef class Ragged:
             tokens += count[b]
         self.steps = steps
         self.tokens = tokens
+        self.padding = bound - tokens
+        self.unused = self.token + tokens
 
         # A counting sort: active[s] = rows longer than s is also where the rows of length s begin.
         memset(self.active, 0, (T + 2) * sizeof(Py_ssize_t))
@@ -99,8 +101,15 @@ cdef class Ragged:
                     t = limit - 1 - s if reverse else s
                     self.token[self.offset[s] + r] = b * row_step + t * time_step
             else:
+                for t in range(limit):
+                    if not valid[b * T + t]:
+                        self.unused[free] = b * row_step + t * time_step
+                        free += 1
                 for step in range(limit):
                     t = limit - 1 - step if reverse else step
                     if valid[b * T + t]:
                         self.token[self.offset[s] + r] = b * row_step + t * time_step
                         s += 1
+            for t in range(limit, T):
+                self.unused[free] = b * row_step + t * time_step
+                free += 1

@@ -91,6 +91,16 @@ cdef void load_state(const Forward *f, int rank, int size) noexcept nogil:
                          f.h_in[1] + r * f.ld_h * item)
 
 
+cdef void clear_padding(const Forward *f, char *array, Py_ssize_t width, fr_team *team, int rank,
+                        int size) noexcept nogil:
+    """Zeros in this thread's share of the rows, `width` wide, that are no token's."""
+    cdef Py_ssize_t i, item = f.k.itemsize
+    for i in range(share(f.padding, rank, size), share(f.padding, rank + 1, size)):
+        memset(array + f.unused[i] * width * item, 0, width * item)
+        if rank == 0 and fr_due(team, <double> width):
+            poll(team)
+
+
 cdef void store_state(const Forward *f, const Extent *e, Py_ssize_t row0, Py_ssize_t row1, const char *h,
                       const char *c) noexcept nogil:
     """The final states of the sorted rows row0 <= r < row1, this extent's units; h and c point at sorted row 0."""
@@ -266,6 +276,7 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     if f.pack:
         pack_forward(f.m, rank, size)
     load_state(f, rank, size)
+    clear_padding(f, f.y, f.K, team, rank, size)
     if fr_barrier(team, size):
         return True
     if f.plan != BATCH and f.plan != HIDDEN and rank > 0:
@@ -622,6 +633,8 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         pack_forward(f.m, rank, size)
     find_tokens(b, rank, size)
     load_gradient(b, rank, size)
+    if b.want_x and not b.add_x:
+        clear_padding(f, b.dx, f.inputs, team, rank, size)
     e = extent_of(f, rank, size)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
