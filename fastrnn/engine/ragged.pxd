@@ -12,4 +12,11 @@ cdef class Ragged:
     cdef Py_ssize_t *unused     # (padding,) the rows of that array that are no token's
     cdef Buffer memory
 
+# The sorted rows of one thread: some from the front, long ones, and some from the end.
+cdef struct Dealt:
+    Py_ssize_t long0, long1
+    Py_ssize_t short0, short1
+    Py_ssize_t before           # how many rows the threads before it have
+
+cdef Dealt deal(const Py_ssize_t *length, Py_ssize_t rows, int rank, int size) noexcept nogil
 cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major)

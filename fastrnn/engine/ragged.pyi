@@ -16,6 +16,7 @@ class Ragged:
         reverse: bool,
         time_major: bool,
     ) -> None: ...
+    def dealt(self, size: int) -> list[list[int]]: ...
 
 def lower(
     B: int,

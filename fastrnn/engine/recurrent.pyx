@@ -14,6 +14,7 @@ from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LS
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
 from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
+from .ragged cimport Dealt, deal
 from .weights cimport Matrices, pack_backward, pack_forward
 
 from ..errors import ArgumentError
@@ -23,6 +24,7 @@ cdef struct Extent:
     Py_ssize_t row0, row1       # sorted rows
     Py_ssize_t unit0, unit1     # units; whole panels of every product
     Py_ssize_t out0, out1       # columns of the state: the same, but with a projection
+    Py_ssize_t before           # rows of the threads before this one
     bint sync                   # others work on other units of the same rows
 
 
@@ -31,11 +33,11 @@ cdef Py_ssize_t cut(const fr_kernels *k, Py_ssize_t n, int rank, int size) noexc
     return min(n, share(fr_panels(k, 1, n), rank, size) * fr_panel_units(k, 1))
 
 
-cdef Extent extent_of(const Forward *f, int rank, int size) noexcept nogil:
-    """What this thread works on. Rows are dealt so that all threads get about the same number of tokens."""
+cdef int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:
+    """What this thread works on: how many extents, one after the other, at most two."""
     cdef Extent e
-    cdef Py_ssize_t r, sum = 0, low, high
-    e.row0, e.row1 = 0, f.B
+    cdef Dealt rows
+    e.row0, e.row1, e.before = 0, f.B, 0
     e.unit0, e.unit1 = 0, f.H
     e.out0, e.out1 = 0, f.K
     e.sync = f.plan == HIDDEN and size > 1
@@ -43,19 +45,13 @@ cdef Extent extent_of(const Forward *f, int rank, int size) noexcept nogil:
         e.unit0, e.unit1 = cut(f.k, f.H, rank, size), cut(f.k, f.H, rank + 1, size)
         e.out0, e.out1 = cut(f.k, f.K, rank, size), cut(f.k, f.K, rank + 1, size)
     elif f.plan == BATCH:
-        low, high = share(f.tokens, rank, size), share(f.tokens, rank + 1, size)
-        e.row0 = e.row1 = f.B
-        for r in range(f.B):
-            # A row belongs to the thread in whose share its first token falls; empty rows to the last.
-            if e.row0 == f.B and sum >= low and (sum < high or rank == size - 1):
-                e.row0 = r
-            if sum >= high and rank < size - 1:
-                e.row1 = r
-                break
-            sum += f.length[r]
-        if e.row0 > e.row1:
-            e.row0 = e.row1
-    return e
+        rows = deal(f.length, f.B, rank, size)
+        e.row0, e.row1, e.before = rows.long0, rows.long1, rows.before
+        if rows.short0 < rows.short1:
+            extents[1] = e
+            extents[1].row0, extents[1].row1 = rows.short0, rows.short1
+    extents[0] = e
+    return 2 if f.plan == BATCH and rows.short0 < rows.short1 else 1
 
 
 cdef Py_ssize_t panel_at(const fr_kernels *k, Py_ssize_t groups, Py_ssize_t unit) noexcept nogil:
@@ -268,11 +264,38 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     return stop
 
 
-cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
-    """This thread's part of a job; true: stop."""
-    cdef Extent e
+cdef bint forward_extent(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
+    """All steps of an extent; true: stop."""
     cdef Py_ssize_t step = 0, step1, tokens, item = f.k.itemsize
     cdef char *g
+    store_state(f, e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    while step < f.steps and rows_at(f, e, step) > 0:
+        g = f.g
+        if not f.keep_g and f.plan == BATCH:
+            g += (e.before + rank * f.chunk) * f.ld_g * item
+        step1 = step
+        tokens = 0
+        while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
+            tokens += rows_at(f, e, step1)
+            step1 += 1
+        project_input(f, e, step, step1, g, team, rank)
+        while step < step1:
+            if f.keep_g:
+                g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
+            if forward_step(f, e, step, g, team, rank, size):
+                return True
+            if not f.keep_g:
+                g += rows_at(f, e, step) * f.ld_g * item
+            step += 1
+        if not e.sync and fr_stopping(team):
+            return True
+    return False
+
+
+cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
+    """This thread's part of a job; true: stop."""
+    cdef Extent extents[2]
+    cdef int i
     if f.pack:
         pack_forward(f.m, rank, size)
     load_state(f, rank, size)
@@ -281,27 +304,8 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
         return True
     if f.plan != BATCH and f.plan != HIDDEN and rank > 0:
         return False
-    e = extent_of(f, rank, size)
-    store_state(f, &e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
-    while step < f.steps and rows_at(f, &e, step) > 0:
-        g = f.g
-        if not f.keep_g and f.plan == BATCH:
-            g += (e.row0 + rank * f.chunk) * f.ld_g * item
-        step1 = step
-        tokens = 0
-        while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, &e, step1) <= f.chunk):
-            tokens += rows_at(f, &e, step1)
-            step1 += 1
-        project_input(f, &e, step, step1, g, team, rank)
-        while step < step1:
-            if f.keep_g:
-                g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
-            if forward_step(f, &e, step, g, team, rank, size):
-                return True
-            if not f.keep_g:
-                g += rows_at(f, &e, step) * f.ld_g * item
-            step += 1
-        if not e.sync and fr_stopping(team):
+    for i in range(extents_of(f, rank, size, extents)):
+        if forward_extent(f, &extents[i], team, rank, size):
             return True
     return False
 
@@ -418,7 +422,8 @@ cdef void recompute(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_te
     cdef char *h_out = h_prev + FR_BLOCK * f.ld_h * item
     cdef char *c_prev = h_out + FR_BLOCK * f.H * item
     cdef char *c_out = c_prev + FR_BLOCK * f.H * item
-    all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.sync = 0, f.B, 0, f.H, 0, f.K, False
+    all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1 = 0, f.B, 0, f.H, 0, f.K
+    all.before, all.sync = 0, False
     for i in range(FR_BLOCK):
         init[i] = m.bias
     p.k = m.inputs
@@ -581,17 +586,19 @@ cdef void peephole_gradient(const Backward *b, Py_ssize_t block0, Py_ssize_t blo
                             b.dpeephole_out + j * f.H * f.k.itemsize, block != (f.tokens - 1) // FR_BLOCK)
 
 
-cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
-                         int size) noexcept nogil:
-    """BPTT through some steps, then the products over their tokens; true: stop."""
+cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
+                         fr_team *team, int rank, int size) noexcept nogil:
+    """BPTT through some steps of the extents, then the products over all their tokens; true: stop."""
     cdef const Forward *f = &b.f
     cdef Py_ssize_t step, block0, block1
+    cdef int i
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
-        for step in range(step1 - 1, step0 - 1, -1):
-            if backward_step(b, e, step, team, rank, size):
-                return True
-            if not e.sync and fr_stopping(team):
-                break
+        for i in range(count):
+            for step in range(step1 - 1, step0 - 1, -1):
+                if backward_step(b, &extents[i], step, team, rank, size):
+                    return True
+                if not extents[i].sync and fr_stopping(team):
+                    break
     if fr_barrier(team, size):
         return True
     if b.want_x:
@@ -625,7 +632,8 @@ cdef void keep_incomplete(const Backward *b, Py_ssize_t base, Py_ssize_t next_ba
 
 cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noexcept nogil:
     cdef const Forward *f = &b.f
-    cdef Extent e
+    cdef Extent extents[2]
+    cdef int count = extents_of(f, rank, size, extents)
     cdef Py_ssize_t step0, step1 = f.steps, base = f.tokens
     if b.pack:
         pack_backward(f.m, b.want_x, rank, size)
@@ -635,12 +643,11 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     load_gradient(b, rank, size)
     if b.want_x and not b.add_x:
         clear_padding(f, b.dx, f.inputs, team, rank, size)
-    e = extent_of(f, rank, size)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):
         return
-    if not f.low and f.steps > 0 and backward_piece(b, &e, 0, f.steps, team, rank, size):
+    if not f.low and f.steps > 0 and backward_piece(b, extents, count, 0, f.steps, team, rank, size):
         return
     while f.low and step1 > 0:
         step0 = step1 - 1
@@ -654,7 +661,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         recompute(b, step0, step1, team, rank, size)
         if fr_barrier(team, size):
             return
-        if backward_piece(b, &e, step0, step1, team, rank, size):
+        if backward_piece(b, extents, count, step0, step1, team, rank, size):
             return
         step1 = step0
     store_gradient(b, rank, size)
