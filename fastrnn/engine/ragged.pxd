@@ -9,8 +9,9 @@ cdef class Ragged:
     cdef Py_ssize_t *active     # (steps + 1,) rows that are longer than s; active[steps] = 0
     cdef Py_ssize_t *offset     # (steps + 1,) tokens before step s
     cdef Py_ssize_t *token      # (tokens,) the row of the flat (B * T or T * B) array of token offset[s] + r
-    cdef Py_ssize_t *unused     # (padding,) the rows of that array that are no token's
+    cdef Py_ssize_t *unused     # (padding,) the rows of that array that are no token's, ascending
     cdef Buffer memory
+    cdef void find_unused(self, char *used) noexcept
 
 # The sorted rows of one thread: some from the front, long ones, and some from the end.
 cdef struct Dealt:

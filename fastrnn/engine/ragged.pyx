@@ -45,12 +45,12 @@ cdef class Ragged:
         """lengths: None or (B,) int64 in 0..T; mask: None or (B, T) uint8, C-contiguous."""
         cdef const int64_t *given = <const int64_t *> cnp.PyArray_DATA(lengths) if lengths is not None else NULL
         cdef const uint8_t *valid = <const uint8_t *> cnp.PyArray_DATA(mask) if mask is not None else NULL
-        cdef Py_ssize_t b, t, s, r, limit, steps = 0, tokens = 0, bound, row_step, time_step, step, free = 0
+        cdef Py_ssize_t b, t, s, r, limit, steps = 0, tokens = 0, bound, row_step, time_step, step
         cdef Py_ssize_t *count
         cdef Py_ssize_t *first
         bound = times(B, T)
         self.rows = B
-        self.memory = take(times(4 * B + 3 * (T + 2) + bound + 2, sizeof(Py_ssize_t)))
+        self.memory = take(times(4 * B + 3 * (T + 2) + bound + 2 + bound // sizeof(Py_ssize_t) + 1, sizeof(Py_ssize_t)))
         self.order = <Py_ssize_t *> self.memory.data
         self.length = self.order + B
         self.active = self.length + B
@@ -102,18 +102,23 @@ cdef class Ragged:
                     t = limit - 1 - s if reverse else s
                     self.token[self.offset[s] + r] = b * row_step + t * time_step
             else:
-                for t in range(limit):
-                    if not valid[b * T + t]:
-                        self.unused[free] = b * row_step + t * time_step
-                        free += 1
                 for step in range(limit):
                     t = limit - 1 - step if reverse else step
                     if valid[b * T + t]:
                         self.token[self.offset[s] + r] = b * row_step + t * time_step
                         s += 1
-            for t in range(limit, T):
-                self.unused[free] = b * row_step + t * time_step
-                free += 1
+        if self.padding > 0:
+            self.find_unused(<char *> (self.token + bound + 2))
+
+    cdef void find_unused(self, char *used) noexcept:
+        """In the order of memory, which is the fastest to write. used: room for a byte per row of the array."""
+        cdef Py_ssize_t i, found = 0
+        memset(used, 0, self.tokens + self.padding)
+        for i in range(self.tokens):
+            used[self.token[i]] = 1
+        for i in range(self.tokens + self.padding):
+            self.unused[found] = i
+            found += not used[i]
 
     def dealt(self, int size):
         """The sorted rows of each of `size` threads, as the plan `batch` deals them."""

@@ -8,7 +8,7 @@ all plans give the same bits.
 
 from libc.string cimport memcpy, memmove, memset
 
-from .core cimport fr_barrier, fr_due, fr_stopping, fr_team, poll, run
+from .core cimport fr_barrier, fr_due, fr_stopping, fr_take, fr_take_anew, fr_team, poll, run
 from .job cimport BATCH, HIDDEN, Backward, Forward, Job
 from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
@@ -37,6 +37,7 @@ cdef int extents_of(const Forward *f, int rank, int size, Extent *extents) noexc
     """What this thread works on: how many extents, one after the other, at most two."""
     cdef Extent e
     cdef Dealt rows
+    cdef int count = 1
     e.row0, e.row1, e.before = 0, f.B, 0
     e.unit0, e.unit1 = 0, f.H
     e.out0, e.out1 = 0, f.K
@@ -50,8 +51,9 @@ cdef int extents_of(const Forward *f, int rank, int size, Extent *extents) noexc
         if rows.short0 < rows.short1:
             extents[1] = e
             extents[1].row0, extents[1].row1 = rows.short0, rows.short1
+            count = 2
     extents[0] = e
-    return 2 if f.plan == BATCH and rows.short0 < rows.short1 else 1
+    return count
 
 
 cdef Py_ssize_t panel_at(const fr_kernels *k, Py_ssize_t groups, Py_ssize_t unit) noexcept nogil:
@@ -87,13 +89,21 @@ cdef void load_state(const Forward *f, int rank, int size) noexcept nogil:
                          f.h_in[1] + r * f.ld_h * item)
 
 
-cdef void clear_padding(const Forward *f, char *array, Py_ssize_t width, fr_team *team, int rank,
-                        int size) noexcept nogil:
-    """Zeros in this thread's share of the rows, `width` wide, that are no token's."""
-    cdef Py_ssize_t i, item = f.k.itemsize
-    for i in range(share(f.padding, rank, size), share(f.padding, rank + 1, size)):
-        memset(array + f.unused[i] * width * item, 0, width * item)
-        if rank == 0 and fr_due(team, <double> width):
+cdef void clear_padding(const Forward *f, char *array, Py_ssize_t width, fr_team *team, int rank) noexcept nogil:
+    """Zeros in the rows, `width` wide, that are no token's: the thread that is done first does most of them."""
+    cdef Py_ssize_t item = f.k.itemsize, most = max(<Py_ssize_t> 1, 16384 // (width * item + 1)), i, end, count
+    while True:
+        i = fr_take(team, most)
+        end = min(f.padding, i + most)
+        if i >= end or fr_stopping(team):
+            return
+        while i < end:
+            count = 1
+            while i + count < end and f.unused[i + count] == f.unused[i] + count:
+                count += 1
+            memset(array + f.unused[i] * width * item, 0, count * width * item)
+            i += count
+        if rank == 0 and fr_due(team, <double> most * width):
             poll(team)
 
 
@@ -299,14 +309,15 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     if f.pack:
         pack_forward(f.m, rank, size)
     load_state(f, rank, size)
-    clear_padding(f, f.y, f.K, team, rank, size)
+    if rank == 0:
+        fr_take_anew(team)
     if fr_barrier(team, size):
         return True
-    if f.plan != BATCH and f.plan != HIDDEN and rank > 0:
-        return False
-    for i in range(extents_of(f, rank, size, extents)):
-        if forward_extent(f, &extents[i], team, rank, size):
-            return True
+    if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
+        for i in range(extents_of(f, rank, size, extents)):
+            if forward_extent(f, &extents[i], team, rank, size):
+                return True
+    clear_padding(f, f.y, f.K, team, rank)
     return False
 
 
@@ -586,6 +597,12 @@ cdef void peephole_gradient(const Backward *b, Py_ssize_t block0, Py_ssize_t blo
                             b.dpeephole_out + j * f.H * f.k.itemsize, block != (f.tokens - 1) // FR_BLOCK)
 
 
+cdef void clear_gradient(const Backward *b, fr_team *team, int rank) noexcept nogil:
+    """dx where nothing was read; only the first call has anything to do."""
+    if b.want_x and not b.add_x:
+        clear_padding(&b.f, b.dx, b.f.inputs, team, rank)
+
+
 cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
                          fr_team *team, int rank, int size) noexcept nogil:
     """BPTT through some steps of the extents, then the products over all their tokens; true: stop."""
@@ -599,6 +616,7 @@ cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py
                     return True
                 if not extents[i].sync and fr_stopping(team):
                     break
+    clear_gradient(b, team, rank)
     if fr_barrier(team, size):
         return True
     if b.want_x:
@@ -641,12 +659,14 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         pack_forward(f.m, rank, size)
     find_tokens(b, rank, size)
     load_gradient(b, rank, size)
-    if b.want_x and not b.add_x:
-        clear_padding(f, b.dx, f.inputs, team, rank, size)
+    if rank == 0:
+        fr_take_anew(team)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):
         return
+    if f.steps == 0:
+        clear_gradient(b, team, rank)
     if not f.low and f.steps > 0 and backward_piece(b, extents, count, 0, f.steps, team, rank, size):
         return
     while f.low and step1 > 0:
