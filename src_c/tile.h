@@ -56,6 +56,15 @@
 #endif
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
+/* gcc folds a load into the two or three multiply-adds that use it, so that the nearest cache is read two or three times
+ * as often, and three rows take longer than four. What went through here stays in its register. */
+#if defined(__x86_64__) && defined(__AVX512F__)
+#define HOLD(x) __asm__("" : "+v"(x))
+#elif defined(__x86_64__)
+#define HOLD(x) __asm__("" : "+x"(x))
+#else /* no operands in memory */
+#define HOLD(x) (void)(x)
+#endif
 static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
 static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
 #endif
@@ -86,12 +95,16 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
             V(vec) x[FR_MAX_ROWS];
             UNROLL for (int i = 0; i < rows; i++) x[i] = V(set1)(row[i][j]);
             UNROLL for (int v = 0; v < vectors; v++) {
-                const V(vec) w = V(load)(b + v * LANES);
+                V(vec) w = V(load)(b + v * LANES);
+                if (rows > 1) HOLD(w);
                 UNROLL for (int i = 0; i < rows; i++) sum[i][v] = V(fma)(x[i], w, sum[i][v]);
             }
         } else {
             V(vec) w[FR_MAX_VECTORS];
-            UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + v * LANES);
+            UNROLL for (int v = 0; v < vectors; v++) {
+                w[v] = V(load)(b + v * LANES);
+                if (rows > 1 && rows < 4) HOLD(w[v]);
+            }
             UNROLL for (int i = 0; i < rows; i++) {
                 const V(vec) x = V(set1)(row[i][j]);
                 UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);

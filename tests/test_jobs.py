@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import fastrnn
 from fastrnn import cells
@@ -67,3 +69,38 @@ def test_a_stack_of_two_directions(plan, threads, monkeypatch):
     for job, out in zip(jobs, right, strict=True):
         np.testing.assert_array_equal(job.y, out.y)
         np.testing.assert_array_equal(job.state_h, out.state[0])
+
+
+# ---------------------------------------------------------------- rows for threads
+
+lengths_of_rows = st.lists(st.integers(0, 40), max_size=40)
+
+
+def rows_of(lengths):
+    lengths = np.array(lengths, np.int64)
+    return Ragged(len(lengths), lengths.max(initial=0), lengths, None, False, False)
+
+
+@given(lengths_of_rows, st.integers(1, 5))
+def test_each_row_has_one_thread(lengths, threads):
+    dealt = rows_of(lengths).dealt(threads)
+    assert len(dealt) == threads
+    assert sorted(row for rows in dealt for row in rows) == list(range(len(lengths)))
+
+
+@pytest.mark.parametrize("rows", [7, 13, 32])
+def test_equal_rows_are_dealt_evenly(rows):
+    counts = [len(one) for one in rows_of([20] * rows).dealt(3)]
+    assert max(counts) - min(counts) <= 1
+    assert sum(counts) == rows
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("rows", [32, 64])
+@pytest.mark.parametrize("seed", range(8))
+def test_threads_take_about_equally_long(rows, threads, seed):
+    """A step costs about one row more than its rows."""
+    lengths = np.sort(np.random.default_rng(seed).integers(1, 101, rows))[::-1]
+    dealt = rows_of(lengths).dealt(threads)
+    times = [lengths[one].sum() + lengths[one[0]] for one in dealt]
+    assert max(times) < 1.07 * np.mean(times)

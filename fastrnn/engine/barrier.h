@@ -6,6 +6,7 @@
 #define FASTRNN_BARRIER_H
 
 #include <sched.h>
+#include <stddef.h>
 #include <time.h>
 
 #ifdef _OPENMP
@@ -36,6 +37,7 @@ typedef struct {
     _Alignas(128) int arrived;
     _Alignas(128) int round;
     _Alignas(128) int stop; /* thread 0 wants everybody to return */
+    _Alignas(128) ptrdiff_t taken; /* of work that waits for whoever has time */
     int agreed; /* the same for the whole team between two barriers */
     double polled; /* when thread 0 last looked for signals */
     double work; /* what it has done since it last looked at the clock */
@@ -44,6 +46,7 @@ typedef struct {
 
 static inline void fr_team_start(fr_team *team, double now) {
     team->arrived = team->round = team->stop = team->agreed = 0;
+    team->taken = 0;
     team->polled = now;
     team->work = 0;
 }
@@ -81,6 +84,15 @@ static inline int fr_stopping(fr_team *team) {
 }
 
 static inline void fr_stop(fr_team *team) { __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED); }
+
+/* The first of the next `count` pieces of the work that waits; thread 0 says between two barriers that it is new. */
+static inline ptrdiff_t fr_take(fr_team *team, ptrdiff_t count) {
+    return __atomic_fetch_add(&team->taken, count, __ATOMIC_RELAXED);
+}
+
+static inline void fr_take_anew(fr_team *team) {
+    __atomic_store_n(&team->taken, 0, __ATOMIC_RELAXED);
+}
 
 /* Whether `work` more multiply-adds of thread 0 make it worth to look at the clock, which costs as much as a small step. */
 static inline int fr_due(fr_team *team, double work) {

@@ -8,6 +8,8 @@ cdef extern from "barrier.h" nogil:
     int fr_barrier(fr_team *team, int size)
     int fr_stopping(fr_team *team)
     int fr_due(fr_team *team, double work)
+    Py_ssize_t fr_take(fr_team *team, Py_ssize_t count)
+    void fr_take_anew(fr_team *team)
     double fr_seconds()
 
 # One thread's share of a parallel region: thread `rank` of `size`.

@@ -20,12 +20,13 @@ cdef struct Forward:
     bint pieces                 # low memory: the gates of a few steps at a time
     bint training, low
     double clip
-    Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps
+    Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps, padding
     const Py_ssize_t *order
     const Py_ssize_t *length
     const Py_ssize_t *active
     const Py_ssize_t *offset
     const Py_ssize_t *token
+    const Py_ssize_t *unused    # (padding,) rows of x and y that are no token's
     const char *x               # (B*T or T*B, I)
     char *y                     # (the same, K)
     const char *h_init          # NULL or (B, K) in batch order

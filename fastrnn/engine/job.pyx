@@ -95,6 +95,7 @@ cdef class Job:
         f.tokens, f.steps = ragged.tokens, ragged.steps
         f.order, f.length, f.active = ragged.order, ragged.length, ragged.active
         f.offset, f.token = ragged.offset, ragged.token
+        f.padding, f.unused = ragged.padding, ragged.unused
         f.x, f.y, f.state_h, f.state_c = data(x), data(y), data(state_h), data(state_c)
         f.h_init, f.c_init, f.mask = data(h_init), data(c_init), data(mask)
         f.training, f.low = training, low

@@ -6,6 +6,7 @@ class Ragged:
     rows: int
     tokens: int
     steps: int
+    padding: int
     def __init__(
         self,
         B: int,
@@ -15,6 +16,7 @@ class Ragged:
         reverse: bool,
         time_major: bool,
     ) -> None: ...
+    def dealt(self, size: int) -> list[list[int]]: ...
 
 def lower(
     B: int,

@@ -12,6 +12,7 @@ from libc.string cimport memset
 
 from .core cimport take, times
 from .kernels cimport FR_BLOCK
+from .linear cimport share
 
 cnp.import_array()
 
@@ -81,7 +82,7 @@ cdef class Ragged:
         cdef Py_ssize_t *first
         bound = times(B, T)
         self.rows = B
-        self.memory = take(times(4 * B + 3 * (T + 2) + bound + 2, sizeof(Py_ssize_t)))
+        self.memory = take(times(4 * B + 3 * (T + 2) + bound + 2 + bound // sizeof(Py_ssize_t) + 1, sizeof(Py_ssize_t)))
         self.order = <Py_ssize_t *> self.memory.data
         self.length = self.order + B
         self.active = self.length + B
@@ -103,6 +104,8 @@ cdef class Ragged:
             tokens += count[b]
         self.steps = steps
         self.tokens = tokens
+        self.padding = bound - tokens
+        self.unused = self.token + tokens
 
         # A counting sort: active[s] = rows longer than s is also where the rows of length s begin.
         memset(self.active, 0, (T + 2) * sizeof(Py_ssize_t))
@@ -136,3 +139,77 @@ cdef class Ragged:
                     if valid[b * T + t]:
                         self.token[self.offset[s] + r] = b * row_step + t * time_step
                         s += 1
+        if self.padding > 0:
+            self.find_unused(<char *> (self.token + bound + 2))
+
+    cdef void find_unused(self, char *used) noexcept:
+        """In the order of memory, which is the fastest to write. used: room for a byte per row of the array."""
+        cdef Py_ssize_t i, found = 0
+        memset(used, 0, self.tokens + self.padding)
+        for i in range(self.tokens):
+            used[self.token[i]] = 1
+        for i in range(self.tokens + self.padding):
+            self.unused[found] = i
+            found += not used[i]
+
+    def dealt(self, int size):
+        """The sorted rows of each of `size` threads, as the plan `batch` deals them."""
+        cdef Dealt d
+        cdef int rank
+        found = []
+        for rank in range(size):
+            d = deal(self.length, self.rows, rank, size)
+            found.append([*range(d.long0, d.long1), *range(d.short0, d.short1)])
+        return found
+
+
+# ---------------------------------------------------------------- rows for threads
+
+cdef bint deal_within(const Py_ssize_t *length, Py_ssize_t rows, Py_ssize_t most, int rank, int size,
+                      Dealt *mine) noexcept nogil:
+    """Deal the rows so that none of the threads takes longer than `most`; false if some rows are left over.
+
+    A row costs its length. To go through time costs a thread as much as one row more, since R must come into the first
+    cache at each step: so each has the longest rows that are left, as long as they fit, and what room is left then it
+    fills with the shortest ones, which go through time by themselves.
+    """
+    cdef Py_ssize_t front = 0, back = rows, room, spent
+    cdef int thread
+    cdef Dealt d
+    for thread in range(size):
+        d.before, d.long0, d.short1 = front + rows - back, front, back
+        room = most - length[front] if front < back else 0
+        while front < back and length[front] <= room:
+            room -= length[front]
+            front += 1
+        spent = 0
+        while front < back and spent + 2 * length[back - 1] <= room:
+            spent += length[back - 1]
+            back -= 1
+        d.long1, d.short0 = front, back
+        if thread == rank:
+            mine[0] = d
+    return front == back
+
+
+cdef Dealt deal(const Py_ssize_t *length, Py_ssize_t rows, int rank, int size) noexcept nogil:
+    """The rows of thread `rank` of `size`, given the lengths: all threads take about equally long."""
+    cdef Dealt mine
+    cdef Py_ssize_t low, high, most, r
+    mine.short0 = mine.short1 = rows
+    mine.before = mine.long0 = share(rows, rank, size)
+    mine.long1 = share(rows, rank + 1, size)
+    if rows == 0 or length[rows - 1] == length[0]:
+        return mine
+    high = length[0]
+    for r in range(rows):
+        high += length[r]
+    low = high // size
+    while low < high:
+        most = low + (high - low) // 2
+        if deal_within(length, rows, most, rank, size, &mine):
+            high = most
+        else:
+            low = most + 1
+    deal_within(length, rows, high, rank, size, &mine)
+    return mine

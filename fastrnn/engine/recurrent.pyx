@@ -8,13 +8,13 @@ all plans give the same bits.
 
 from libc.string cimport memcpy, memmove, memset
 
-from .core cimport fr_barrier, fr_due, fr_stopping, fr_team, poll, run
+from .core cimport fr_barrier, fr_due, fr_stopping, fr_take, fr_take_anew, fr_team, poll, run
 from .job cimport BATCH, HIDDEN, Backward, Forward, Job
 from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
 from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
-from .ragged cimport piece_begin, piece_end
+from .ragged cimport Dealt, deal, piece_begin, piece_end
 from .weights cimport (Lots, Matrices, Source, candidate_source, input_back, input_source, lots_bytes, lots_of,
                        next_lot, pack_backward, pack_forward, recurrent_source)
 
@@ -25,6 +25,7 @@ cdef struct Extent:
     Py_ssize_t row0, row1       # sorted rows
     Py_ssize_t unit0, unit1     # units; whole panels of every product
     Py_ssize_t out0, out1       # columns of the state: the same, but with a projection
+    Py_ssize_t before           # rows of the threads before this one
     bint sync                   # others work on other units of the same rows
 
 
@@ -33,11 +34,12 @@ cdef Py_ssize_t cut(const fr_kernels *k, Py_ssize_t n, int rank, int size) noexc
     return min(n, share(fr_panels(k, 1, n), rank, size) * fr_panel_units(k, 1))
 
 
-cdef Extent extent_of(const Forward *f, int rank, int size) noexcept nogil:
-    """What this thread works on. Rows are dealt so that all threads get about the same number of tokens."""
+cdef int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:
+    """What this thread works on: how many extents, one after the other, at most two."""
     cdef Extent e
-    cdef Py_ssize_t r, sum = 0, low, high
-    e.row0, e.row1 = 0, f.B
+    cdef Dealt rows
+    cdef int count = 1
+    e.row0, e.row1, e.before = 0, f.B, 0
     e.unit0, e.unit1 = 0, f.H
     e.out0, e.out1 = 0, f.K
     e.sync = f.plan == HIDDEN and size > 1
@@ -45,19 +47,14 @@ cdef Extent extent_of(const Forward *f, int rank, int size) noexcept nogil:
         e.unit0, e.unit1 = cut(f.k, f.H, rank, size), cut(f.k, f.H, rank + 1, size)
         e.out0, e.out1 = cut(f.k, f.K, rank, size), cut(f.k, f.K, rank + 1, size)
     elif f.plan == BATCH:
-        low, high = share(f.tokens, rank, size), share(f.tokens, rank + 1, size)
-        e.row0 = e.row1 = f.B
-        for r in range(f.B):
-            # A row belongs to the thread in whose share its first token falls; empty rows to the last.
-            if e.row0 == f.B and sum >= low and (sum < high or rank == size - 1):
-                e.row0 = r
-            if sum >= high and rank < size - 1:
-                e.row1 = r
-                break
-            sum += f.length[r]
-        if e.row0 > e.row1:
-            e.row0 = e.row1
-    return e
+        rows = deal(f.length, f.B, rank, size)
+        e.row0, e.row1, e.before = rows.long0, rows.long1, rows.before
+        if rows.short0 < rows.short1:
+            extents[1] = e
+            extents[1].row0, extents[1].row1 = rows.short0, rows.short1
+            count = 2
+    extents[0] = e
+    return count
 
 
 cdef Py_ssize_t panel_at(const fr_kernels *k, Py_ssize_t groups, Py_ssize_t unit) noexcept nogil:
@@ -91,6 +88,24 @@ cdef void load_state(const Forward *f, int rank, int size) noexcept nogil:
             # Step s reads h_in[s & 1 ^ 1].
             f.k.multiply(f.K, f.h0 + r * f.ld_h * item, f.mask_rows + r * f.ld_h * item,
                          f.h_in[1] + r * f.ld_h * item)
+
+
+cdef void clear_padding(const Forward *f, char *array, Py_ssize_t width, fr_team *team, int rank) noexcept nogil:
+    """Zeros in the rows, `width` wide, that are no token's: the thread that is done first does most of them."""
+    cdef Py_ssize_t item = f.k.itemsize, most = max(<Py_ssize_t> 1, 16384 // (width * item + 1)), i, end, count
+    while True:
+        i = fr_take(team, most)
+        end = min(f.padding, i + most)
+        if i >= end or fr_stopping(team):
+            return
+        while i < end:
+            count = 1
+            while i + count < end and f.unused[i + count] == f.unused[i] + count:
+                count += 1
+            memset(array + f.unused[i] * width * item, 0, count * width * item)
+            i += count
+        if rank == 0 and fr_due(team, <double> most * width):
+            poll(team)
 
 
 cdef void store_state(const Forward *f, const Extent *e, Py_ssize_t row0, Py_ssize_t row1, const char *h,
@@ -292,14 +307,17 @@ cdef void input_products(const Forward *f, Py_ssize_t token0, const Source *w, L
         next_lot(f.k, w, lots, rank, size)
 
 
-cdef bint forward_pieces(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
+cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_team *team, int rank,
+                         int size) noexcept nogil:
     """All steps with room for the gates of a few: the team makes x W for these, then each thread its part of them."""
     cdef Source w = input_source(f.m)
     cdef Lots lots
-    cdef Py_ssize_t step = 0, step1, base, at
-    cdef bint idle = f.plan != BATCH and f.plan != HIDDEN and rank > 0
-    while step < f.steps:
-        base, step1 = f.offset[step], step + 1
+    cdef Py_ssize_t step, step0 = 0, step1, base, at
+    cdef int i
+    for i in range(count):
+        store_state(f, &extents[i], f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    while step0 < f.steps:
+        base, step1 = f.offset[step0], step0 + 1
         while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
             step1 += 1
         lots = lots_of(f.k, &w, f.offset[step1] - base, f.room, f.room_size, rank, size)
@@ -309,57 +327,69 @@ cdef bint forward_pieces(const Forward *f, const Extent *e, fr_team *team, int r
         input_products(f, base, &w, &lots, team, rank, size)
         if fr_barrier(team, size):
             return True
-        while step < step1:
-            if not idle and rows_at(f, e, step) > 0:
-                at = f.offset[step] + e.row0 - base
-                if forward_step(f, e, step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
-                    return True
-            step += 1
-            if not e.sync and fr_stopping(team):
-                break
+        for i in range(count):
+            for step in range(step0, step1):
+                if rows_at(f, &extents[i], step) > 0:
+                    at = f.offset[step] + extents[i].row0 - base
+                    if forward_step(f, &extents[i], step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
+                        return True
+                if not extents[i].sync and fr_stopping(team):
+                    break
         if fr_barrier(team, size):
             return True
-        step = step1
+        step0 = step1
+    return False
+
+
+cdef bint forward_extent(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
+    """All steps of an extent; true: stop."""
+    cdef Py_ssize_t step = 0, step1, tokens, item = f.k.itemsize
+    cdef char *g
+    store_state(f, e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    while step < f.steps and rows_at(f, e, step) > 0:
+        g = f.g
+        if not f.keep_g and f.plan == BATCH:
+            g += (e.before + rank * f.chunk) * f.ld_g * item
+        step1 = step
+        tokens = 0
+        while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
+            tokens += rows_at(f, e, step1)
+            step1 += 1
+        project_input(f, e, step, step1, g, team, rank)
+        while step < step1:
+            if f.keep_g:
+                g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
+            if forward_step(f, e, step, g, team, rank, size):
+                return True
+            if not f.keep_g:
+                g += rows_at(f, e, step) * f.ld_g * item
+            step += 1
+        if not e.sync and fr_stopping(team):
+            return True
     return False
 
 
 cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
     """This thread's part of a job; true: stop."""
-    cdef Extent e
-    cdef Py_ssize_t step = 0, step1, tokens, item = f.k.itemsize
-    cdef char *g
+    cdef Extent extents[2]
+    cdef int i, count = 0
     if f.pack:
         pack_forward(f.m, rank, size)
     load_state(f, rank, size)
+    if rank == 0:
+        fr_take_anew(team)
     if fr_barrier(team, size):
         return True
-    e = extent_of(f, rank, size)
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
-        store_state(f, &e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
-    elif not f.pieces:
-        return False
+        count = extents_of(f, rank, size, extents)
     if f.pieces:
-        return forward_pieces(f, &e, team, rank, size)
-    while step < f.steps and rows_at(f, &e, step) > 0:
-        g = f.g
-        if not f.keep_g and f.plan == BATCH:
-            g += (e.row0 + rank * f.chunk) * f.ld_g * item
-        step1 = step
-        tokens = 0
-        while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, &e, step1) <= f.chunk):
-            tokens += rows_at(f, &e, step1)
-            step1 += 1
-        project_input(f, &e, step, step1, g, team, rank)
-        while step < step1:
-            if f.keep_g:
-                g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
-            if forward_step(f, &e, step, g, team, rank, size):
-                return True
-            if not f.keep_g:
-                g += rows_at(f, &e, step) * f.ld_g * item
-            step += 1
-        if not e.sync and fr_stopping(team):
+        if forward_pieces(f, extents, count, team, rank, size):
             return True
+    else:
+        for i in range(count):
+            if forward_extent(f, &extents[i], team, rank, size):
+                return True
+    clear_padding(f, f.y, f.K, team, rank)
     return False
 
 
@@ -507,7 +537,8 @@ cdef void step_again(const Backward *b, int kind, const Source *r, Lots *lots, P
     cdef Extent all
     cdef fr_forward s
     cdef Py_ssize_t at, most = rows_at_once(r.depth, f.ld_g)
-    all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.sync = 0, f.B, 0, f.H, 0, f.K, False
+    all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.before = 0, f.B, 0, f.H, 0, f.K, 0
+    all.sync = False
     fill_step(f, &all, 0, NULL, &s)
     s.save = True
     s.k = r.depth
@@ -678,21 +709,30 @@ cdef void peephole_gradient(const Backward *b, Py_ssize_t block0, Py_ssize_t blo
                             b.dpeephole_out + j * f.H * f.k.itemsize, block != (f.tokens - 1) // FR_BLOCK)
 
 
-cdef bint backward_piece(const Backward *b, Extent *e, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
-                         int size) noexcept nogil:
-    """BPTT through some steps, then the products over their tokens; true: stop."""
+cdef void clear_gradient(const Backward *b, fr_team *team, int rank) noexcept nogil:
+    """dx where nothing was read; only the first call has anything to do."""
+    if b.want_x and not b.add_x:
+        clear_padding(&b.f, b.dx, b.f.inputs, team, rank)
+
+
+cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
+                         fr_team *team, int rank, int size) noexcept nogil:
+    """BPTT through some steps of the extents, then the products over all their tokens; true: stop."""
     cdef const Forward *f = &b.f
     cdef Source w = input_back(f.m)
     cdef Lots lots = lots_of(f.k, &w, f.offset[step1] - f.offset[step0], b.scratch, b.scratch_size, rank, size)
     cdef Py_ssize_t step, block0, block1
+    cdef int i
     if b.want_x:
         next_lot(f.k, &w, &lots, rank, size)
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
-        for step in range(step1 - 1, step0 - 1, -1):
-            if backward_step(b, e, step, team, rank, size):
-                return True
-            if not e.sync and fr_stopping(team):
-                break
+        for i in range(count):
+            for step in range(step1 - 1, step0 - 1, -1):
+                if backward_step(b, &extents[i], step, team, rank, size):
+                    return True
+                if not extents[i].sync and fr_stopping(team):
+                    break
+    clear_gradient(b, team, rank)
     if fr_barrier(team, size):
         return True
     if b.want_x:
@@ -728,18 +768,22 @@ cdef void keep_incomplete(const Backward *b, Py_ssize_t base, Py_ssize_t next_ba
 
 cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noexcept nogil:
     cdef const Forward *f = &b.f
-    cdef Extent e
+    cdef Extent extents[2]
+    cdef int count = extents_of(f, rank, size, extents)
     cdef Py_ssize_t step0, step1 = f.steps, base = f.tokens
     if b.pack:
         pack_backward(f.m, rank, size)
     find_tokens(b, rank, size)
     load_gradient(b, rank, size)
-    e = extent_of(f, rank, size)
+    if rank == 0:
+        fr_take_anew(team)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):
         return
-    if not f.low and f.steps > 0 and backward_piece(b, &e, 0, f.steps, team, rank, size):
+    if f.steps == 0:
+        clear_gradient(b, team, rank)
+    if not f.low and f.steps > 0 and backward_piece(b, extents, count, 0, f.steps, team, rank, size):
         return
     while f.low and step1 > 0:
         step0 = piece_begin(f.offset, f.tokens, step1, b.most)
@@ -748,7 +792,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         base = f.offset[step0]
         if recompute(b, step0, step1, team, rank, size):
             return
-        if backward_piece(b, &e, step0, step1, team, rank, size):
+        if backward_piece(b, extents, count, step0, step1, team, rank, size):
             return
         step1 = step0
     store_gradient(b, rank, size)

@@ -92,9 +92,6 @@ cdef class RecurrentTape(Tape):
         place = np.empty_like if accumulate else np.asarray
         fresh = [place(a) for a in state] if state is not None else [None]
         peephole = place(out["peephole"]) if "peephole" in out else None
-        x = out.get("x")
-        if x is not None and not accumulate and self.ragged.tokens < self.x_shape[0] * self.x_shape[1]:
-            x[...] = 0
         if self.ragged.tokens == 0:
             for array in (
                 sums,
@@ -105,7 +102,7 @@ cdef class RecurrentTape(Tape):
                     array[...] = 0
         try:
             backward(
-                job, dy, dh, dc, x, out.get("W"), out.get("R"), sums, fresh[0],
+                job, dy, dh, dc, out.get("x"), out.get("W"), out.get("R"), sums, fresh[0],
                 fresh[1] if len(fresh) == 2 else None, peephole, out.get("projection"), accumulate, team_size(),
             )
         finally:
@@ -247,10 +244,7 @@ cdef run_checked(Weights w, x, initial_state, lengths, mask, recurrent_mask, bin
 
     ragged = lower(B, T, lengths, mask, reverse, time_major)
     size[2] = K
-    if ragged.tokens == B * T:
-        y = cnp.PyArray_EMPTY(3, size, number, 0)
-    else:
-        y = cnp.PyArray_ZEROS(3, size, number, 0)
+    y = cnp.PyArray_EMPTY(3, size, number, 0)
     size[0], size[1] = B, K
     h, c = cnp.PyArray_EMPTY(2, size, number, 0), None
     size[1] = H
