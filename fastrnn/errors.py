@@ -5,6 +5,7 @@ __all__ = [
     "ConformanceError",
     "DTypeError",
     "FastRNNError",
+    "NoSuchNameError",
     "NonFiniteError",
     "NotSettableError",
     "PluginError",
@@ -40,6 +41,10 @@ class NonFiniteError(FastRNNError, FloatingPointError):
 
 class StateError(FastRNNError, RuntimeError):
     """An object is not in the state that a call needs: not compiled, not built, or busy."""
+
+
+class NoSuchNameError(FastRNNError, AttributeError):
+    """There is nothing of the name that was asked for, or that was to be set."""
 
 
 class NotSettableError(FastRNNError, TypeError):

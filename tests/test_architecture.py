@@ -18,20 +18,21 @@ NOTHING: set[str] = set()
 
 ALLOWED = {
     "errors": NOTHING,
+    "hints": {"errors"},
     "engine": {"errors"},
     "include": NOTHING,  # what compiled plugins read
     "runtime": {"engine", "errors"},
     "activations": {"engine", "config", "errors"},
     "cells": {"errors"},
     "functional": {"cells", "engine", "errors", "activations"},
-    "config": {"errors"},
+    "config": {"hints", "errors"},
     "plugins": {"errors"},
     "random": {"errors"},
     "initializers": {"functional", "config", "random", "errors"},
     "regularizers": {"functional", "config", "errors", "plugins"},
     "constraints": {"config", "errors"},
     "schedules": {"config", "errors"},
-    "optimizers": {"engine", "schedules", "config", "errors", "plugins"},
+    "optimizers": {"engine", "schedules", "config", "hints", "errors", "plugins"},
     "layers": {
         "functional",
         "cells",
@@ -41,11 +42,12 @@ ALLOWED = {
         "constraints",
         "config",
         "random",
+        "hints",
         "errors",
     },
     "losses": {"functional", "config", "errors"},
     "metrics": {"functional", "losses", "config", "errors"},
-    "callbacks": {"config", "saving", "errors"},
+    "callbacks": {"config", "saving", "hints", "errors"},
     "utils": {"random", "errors"},
     "models": {
         "layers",
@@ -58,6 +60,7 @@ ALLOWED = {
         "saving",
         "config",
         "random",
+        "hints",
         "errors",
     },
     # the kit for third parties stands above everything that they extend
@@ -69,6 +72,7 @@ ALLOWED = {
         "runtime",
         "schedules",
         "config",
+        "hints",
         "errors",
     },
     "backend": {"layers", "config"},

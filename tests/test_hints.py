@@ -1,5 +1,7 @@
 """Classic mistakes: the message leads to what was meant."""
 
+import copy
+import pickle
 import zipfile
 from functools import partial
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastrnn import activations, initializers, losses, metrics, optimizers, regularizers
-from fastrnn.errors import ArgumentError, ShapeError, StateError
+from fastrnn.errors import ArgumentError, NoSuchNameError, ShapeError, StateError
 from fastrnn.layers import (
     GRU,
     LSTM,
@@ -317,6 +319,77 @@ def test_a_layer_where_its_output_or_an_instance_belongs():
 def test_lr():
     with pytest.raises(ArgumentError, match="'lr'; did you mean 'learning_rate'"):
         optimizers.Adam(lr=0.1)
+
+
+def test_lr_of_an_optimizer():
+    """Python would take the assignment, and the learning rate would stay what it was."""
+    adam = optimizers.Adam(0.5)
+    refused(NoSuchNameError, partial(setattr, adam, "lr", 0.1), "Adam: ", "mean learning_rate?")
+    with pytest.raises(AttributeError, match="'lr'\nhint: did you mean learning_rate"):
+        adam.lr  # noqa: B018
+    assert not hasattr(adam, "lr") and adam.learning_rate == 0.5
+    model = compiled("mse")
+    for name in ("lr", "learning_rate"):
+        hint = "model.optimizer.learning_rate"
+        refused(NoSuchNameError, partial(setattr, model, name, 0.1), hint)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "hint"),
+    [
+        (optimizers.Adam, "learning_rat", "did you mean learning_rate?"),
+        (optimizers.Adam, "beta1", "did you mean beta_1?"),
+        (optimizers.Adam, "momentum", "one of weight_decay, clipnorm"),
+        (lambda: LSTM(2), "trainabel", "did you mean trainable?"),
+        (lambda: LSTM(2), "return_sequence", "did you mean return_sequences?"),
+        (lambda: Bidirectional(LSTM(2)), "state_ful", "did you mean stateful?"),
+        (lambda: compiled("mse"), "optimiser", "did you mean optimizer?"),
+        (lambda: compiled("mse"), "stop_trainning", "did you mean stop_training?"),
+        (lambda: compiled("mse"), "loss", "compile again with another loss"),
+        (lambda: compiled("mse"), "weighted_metrics", "compile again"),
+    ],
+)
+def test_misspelt_attributes(make, name, hint):
+    thing = make()
+    refused(NoSuchNameError, partial(setattr, thing, name, 1), repr(name), hint)
+    assert not hasattr(thing, name)
+
+
+def test_new_attributes_of_ones_own():
+    """What is like no other name may be attached; methods of the object may set anything."""
+
+    class Rule(optimizers.Optimizer):
+        def __init__(self, lr=0.1, **options):
+            super().__init__(lr, **options)
+            self.lr, self.momentum1, self.momentum2 = lr, 0.9, 0.99
+
+        def update(self, param, grad, state, step):
+            self.momentum3 = 0.0
+            param -= self.lr * grad
+
+    rule, model = Rule(), compiled("mse")
+    rule.lr, model.tokenizer, model.labels, model.layers[0].note = 0.2, "words", ["a"], "first"
+    rule.loss_history = []  # like no name of an Optimizer
+    assert copy.deepcopy(rule).lr == 0.2 and rule.get_config()["lr"] == 0.2
+    for one in (model, pickle.loads(pickle.dumps(model))):
+        assert (one.tokenizer, one.labels, one.layers[0].note) == ("words", ["a"], "first")
+    refused(NoSuchNameError, partial(setattr, rule, "learning_rat", 1), "learning_rate")
+    model.compile(rule, "mse")
+    model.fit(X, np.ones(B), verbose=0)
+    assert rule.momentum3 == 0.0
+
+
+def test_another_optimizer():
+    """`model.optimizer = ...` counts from the next batch on, also after training began."""
+    model = compiled("mse")
+    model.fit(X, np.ones(B), verbose=0)
+    model.optimizer = "sgd"
+    model.optimizer.learning_rate = 0.0
+    before = model.get_weights()
+    model.fit(X, np.ones(B), verbose=0)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert model.optimizer.iterations == 1
+    refused(ArgumentError, partial(setattr, model, "optimizer", 3), "one of sgd")
 
 
 def test_sample_weights_of_another_shape():

@@ -6,8 +6,8 @@ import re
 import warnings
 from typing import Any
 
-from ..config import nearest
 from ..errors import ArgumentError
+from ..hints import nearest
 from .callback import Callback, Logs
 
 __all__ = ["MonitorCallback"]

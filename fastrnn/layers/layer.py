@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import regularizers
-from ..config import arguments_of, floatx, kind_of, unknown_argument
+from ..config import arguments_of, floatx
 from ..errors import ArgumentError, ShapeError, StateError, TapeError
 from ..functional.tape import fill
+from ..hints import kind_of, unknown_argument
 from ..random import as_seed, generator, new_key
 from . import activity
 from .arguments import as_shape, automatic_name, float_dtype

@@ -9,6 +9,7 @@ import numpy as np
 from .. import optimizers
 from ..callbacks import History
 from ..errors import ArgumentError, StateError
+from ..hints import FORMER
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
@@ -17,12 +18,15 @@ from .prediction import Predicting
 
 __all__ = ["Compiled"]
 
+# What `compile` is told, beside the optimizer.
+SETTINGS = ("loss", "loss_weights", "metrics", "weighted_metrics")
+
 
 class Compiled(Predicting):
     """The part of `Model` that knows its optimizer, losses and metrics."""
 
     def _init_training(self) -> None:
-        self.optimizer: Optimizer | None = None
+        self._optimizer: Optimizer | None = None
         self.history: History | None = None
         self.stop_training = False
         self._compiled: dict[str, Any] | None = None
@@ -57,6 +61,25 @@ class Compiled(Predicting):
         return kept
 
     @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, None before `compile`; another one may be assigned and begins anew."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        self._optimizer = _chosen(self.name, value)
+        self._step = None
+
+    def instead(self, name: str) -> str | None:
+        """Return what to do rather than to set `name`, if that looks like a mistake."""
+        if name in SETTINGS:
+            return f"compile again with another {name}; the weights stay as they are"
+        name = FORMER.get(name, name)
+        if isinstance(getattr(Optimizer, name, None), property):
+            return f"set {name} of the model's optimizer: model.optimizer.{name}"
+        return super().instead(name)  # type: ignore[misc]
+
+    @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
         return self._compiled is not None
@@ -88,12 +111,7 @@ class Compiled(Predicting):
                 f"compile: on_nonfinite must be 'raise' or 'ignore', got {on_nonfinite!r}\n"
                 "hint: 'raise' names the layer and time step where training went wrong"
             )
-        chosen = optimizers.get(optimizer)
-        if not isinstance(chosen, Optimizer):
-            raise ArgumentError(
-                f"compile: optimizer must be a name or an Optimizer, got {optimizer!r}\n"
-                "hint: for example compile(optimizer='adam', loss='mse')"
-            )
+        chosen = _chosen("compile", optimizer)
         settings = {
             "loss": loss,
             "loss_weights": loss_weights,
@@ -109,7 +127,6 @@ class Compiled(Predicting):
         self.optimizer = chosen
         self.on_nonfinite = on_nonfinite
         self._compiled = settings
-        self._step = None
         self._restored = None
 
     def _need_compiled(self, who: str) -> dict[str, Any]:
@@ -163,3 +180,14 @@ class Compiled(Predicting):
         self._statistics = [p for p in self.weights if not p.trainable]  # type: ignore[attr-defined]
         self._penalized = [one for one in self._layers if one.activity_regularizer is not None]
         return self._step
+
+
+def _chosen(who: str, optimizer: Any) -> Optimizer:
+    """Return the optimizer that a user wrote."""
+    chosen = optimizers.get(optimizer)
+    if not isinstance(chosen, Optimizer):
+        raise ArgumentError(
+            f"{who}: optimizer must be a name or an Optimizer, got {optimizer!r}\n"
+            "hint: for example compile(optimizer='adam', loss='mse')"
+        )
+    return chosen

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import custom, nearest
+from ..config import custom
 from ..errors import ArgumentError, ShapeError, StateError
+from ..hints import nearest
 from ..layers import Layer, Tensor
 from ..layers.sharing import reading, writing
 from . import files, structure

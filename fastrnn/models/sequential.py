@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import custom, kind_of
+from ..config import custom
 from ..errors import ArgumentError
+from ..hints import kind_of
 from ..layers import InputLayer, Layer, Tensor
 from ..layers.registry import deserialize
 from ..layers.sharing import reading, writing

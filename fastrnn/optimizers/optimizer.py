@@ -7,13 +7,14 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import schedules
-from ..config import Configured, arguments_of, plain, unknown_argument
-from ..errors import ArgumentError, NotSettableError
+from ..config import Configured, arguments_of, plain
+from ..errors import ArgumentError, NoSuchNameError, NotSettableError
+from ..hints import FORMER, Checked, unknown_argument
 
 __all__ = ["Optimizer", "Step"]
 
@@ -43,7 +44,7 @@ class Step:
         return self.recompute()
 
 
-class Optimizer(Configured):
+class Optimizer(Checked, Configured):
     """Turns gradients into updates of parameters; third parties write `init_state` and `update`.
 
     `scope` says what `update` may be given: "parameter", one parameter at a time; "elementwise",
@@ -147,6 +148,20 @@ class Optimizer(Configured):
         else:
             value = self._number(value)
         self._learning_rate = value
+
+    if not TYPE_CHECKING:  # or type checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            hint = f"\nhint: did you mean {FORMER[name]}?" if name in FORMER else ""
+            text = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
+            raise NoSuchNameError(text, name=name)
+
+    def instead(self, name: str) -> str | None:
+        """Return what to do rather than to set `name`, if that looks like a mistake."""
+        meant = super().instead(FORMER.get(name, name))
+        if meant or not type(self).__module__.startswith("fastrnn."):
+            return meant
+        return f"one of {', '.join(self.settable())}"  # ours are complete: anything else is lost
 
     def rate(self, iteration: int) -> float:
         """Return the learning rate of step `iteration`, counted from 0."""
