@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from .errors import ArgumentError
-from .hints import nearest
+from .hints import Explained, nearest
 
 __all__ = [
     "Configured",
@@ -81,7 +81,7 @@ def custom(objects: Mapping[str, Any] | None) -> Iterator[None]:
 Made = TypeVar("Made", bound="Configured")
 
 
-class Configured:
+class Configured(Explained):
     """Something that can be made again from a configuration that JSON can express.
 
     `get_config` reads each named argument of every `__init__` in the class's ancestry from the

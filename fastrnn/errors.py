@@ -5,6 +5,7 @@ __all__ = [
     "ConformanceError",
     "DTypeError",
     "FastRNNError",
+    "KeywordError",
     "NoSuchNameError",
     "NonFiniteError",
     "NotSettableError",
@@ -21,6 +22,10 @@ class FastRNNError(Exception):
 
 class ArgumentError(FastRNNError, ValueError):
     """An argument has a value that is not allowed."""
+
+
+class KeywordError(ArgumentError, TypeError):
+    """A keyword is not among those that a call takes."""
 
 
 class ShapeError(FastRNNError, ValueError):

@@ -1,19 +1,31 @@
-"""Mistaken names, of keywords and attributes and in modules: what to say of them.
-
-All of this runs only after something went wrong, but for one look at each new attribute.
-"""
+"""Mistaken names, of keywords and attributes and in modules: what to say of them."""
 
 from __future__ import annotations
 
 import difflib
+import functools
+import inspect
+import opcode
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast
 
-from .errors import NoSuchNameError
+from .errors import KeywordError, NoSuchNameError
 
-__all__ = ["Checked", "kind_of", "nearest", "unknown_argument"]
+__all__ = [
+    "Checked",
+    "Explained",
+    "explained",
+    "kind_of",
+    "missing",
+    "missing_names",
+    "nearest",
+    "unexpected",
+    "unknown_argument",
+]
 
 # Keras once called it so.
 FORMER = {"lr": "learning_rate"}
@@ -42,10 +54,70 @@ def kind_of(value: Any) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def unknown_argument(who: str, name: str, known: Sequence[str]) -> str:
-    """Return the message for a keyword that `who` does not take."""
+def unknown_argument(who: str, unknown: Iterable[str], known: Sequence[str]) -> KeywordError:
+    """Return the error for keywords, of which the first is named, that `who` does not take."""
+    name = next(iter(unknown))
     meant = nearest(FORMER.get(name, name), known)
-    return f"{who}: unknown argument {name!r}{meant}\nhint: one of {', '.join(known)}"
+    takes = f"one of {', '.join(known)}" if known else "it takes none"
+    return KeywordError(f"{who}: unknown argument {name!r}{meant}\nhint: {takes}")
+
+
+def unexpected(function: Callable[..., Any], unknown: Iterable[str]) -> KeywordError:
+    """Return the error for keywords that `function` does not take; its signature says which it does.
+
+    Example:
+        >>> from fastrnn.hints import unexpected
+        >>> def fit(x, *, epochs=1): ...
+        >>> print(unexpected(fit, {"epoch": 3}))
+        fit: unknown argument 'epoch'; did you mean 'epochs'?
+        hint: one of x, epochs
+    """
+    parameters = inspect.signature(function).parameters.values()
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return unknown_argument(function.__name__, unknown, [n for n in known if n != "self"])
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def explained(function: Function) -> Function:
+    """Make a misspelt keyword of `function` lead to the one that was meant: for what is called seldom.
+
+    What is called once per batch takes `**unknown: Never` instead, which costs less.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                _refuse(function, args, options)  # it was the call: nothing in the function ran
+            raise
+
+    return cast(Function, call)
+
+
+def _refuse(function: Callable[..., Any], args: Sequence[Any], options: Iterable[str]) -> None:
+    parameters = inspect.signature(function).parameters
+    unknown = [name for name in options if name not in parameters]
+    if unknown:
+        error = unexpected(function, unknown)
+        if function.__name__ == "__init__":
+            error = KeywordError(str(error).replace("__init__", type(args[0]).__name__, 1))
+        raise error from None
+
+
+class Explained:
+    """Its classes, if they are ours, say what was meant by a keyword that they do not take."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        init: Any = vars(cls).get("__init__")
+        # Those that take **options hand them to a base that refuses what it does not know.
+        ours = init is not None and cls.__module__.startswith("fastrnn.")
+        if ours and not init.__code__.co_flags & inspect.CO_VARKEYWORDS:
+            cls.__init__ = explained(init)  # type: ignore[method-assign]
 
 
 class Checked:
@@ -104,3 +176,54 @@ def _is_method_of(thing: Any, frame: FrameType) -> bool:
     """Whether `frame` runs a function whose first argument is `thing`."""
     code = frame.f_code
     return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is thing
+
+
+def missing_names(module: str) -> None:
+    """Make `module` say, when it is asked for a name that it lacks, which was meant or where it is."""
+
+    def __getattr__(name: str) -> NoReturn:
+        raise missing(module, name, sys._getframe(1))
+
+    vars(sys.modules[module])["__getattr__"] = __getattr__  # unseen by type checkers
+
+
+def missing(module: str, name: str, asker: FrameType) -> Exception:
+    """Return the error for a name that `module` does not have."""
+    text = Missing(module, name)
+    # `from module import name` puts a message of its own in place of that of an AttributeError. But
+    # it may still find a module that is only being imported.
+    at = asker.f_code.co_code[asker.f_lasti] if asker.f_lasti >= 0 else None
+    if at == opcode.opmap["IMPORT_FROM"] and f"{module}.{name}" not in sys.modules:
+        return ImportError(str(text), name=module)
+    return NoSuchNameError(text, name=name)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What to say of a name that a module lacks; found out only if it is read: `hasattr` is cheap."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        start = f"module {self.module!r} has no attribute {self.name!r}"
+        if self.name.startswith("_"):
+            return start
+        package = self.module.split(".")[0]
+        rooms = [f"{package}.{room}" for room in public(package)]
+        homes = [f"{room}.{self.name}" for room in rooms if self.name in public(room)]
+        if homes:
+            return f"{start}\nhint: it is {' or '.join(homes)}"
+        own = public(self.module)
+        return f"{start}{nearest(self.name, own)}\nhint: one of {', '.join(own)}"
+
+    __repr__ = __str__
+
+
+def public(module: str) -> list[str]:
+    """Return the public names of a module, which is imported; none for what is no module."""
+    try:
+        names = getattr(import_module(module), "__all__", ())
+        return [name for name in names if not name.startswith("_")]
+    except ImportError:
+        return []

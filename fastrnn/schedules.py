@@ -18,6 +18,7 @@ from typing import Any
 
 from .config import Configured, Registry, plain
 from .errors import ArgumentError
+from .hints import missing_names
 
 __all__ = [
     "CosineDecay",
@@ -332,3 +333,6 @@ def deserialize(config: Any) -> Any:
 def get(identifier: Any) -> Any:
     """Return the schedule of a configuration, or the object itself."""
     return REGISTRY.get(identifier)
+
+
+missing_names(__name__)

@@ -1,15 +1,19 @@
 """Classic mistakes: the message leads to what was meant."""
 
 import copy
+import importlib
+import inspect
 import pickle
+import subprocess
+import sys
 import zipfile
 from functools import partial
 
 import numpy as np
 import pytest
 
-from fastrnn import activations, initializers, losses, metrics, optimizers, regularizers
-from fastrnn.errors import ArgumentError, NoSuchNameError, ShapeError, StateError
+from fastrnn import activations, callbacks, initializers, losses, metrics, optimizers, regularizers
+from fastrnn.errors import ArgumentError, KeywordError, NoSuchNameError, ShapeError, StateError
 from fastrnn.layers import (
     GRU,
     LSTM,
@@ -25,6 +29,7 @@ from fastrnn.layers import (
     TimeDistributed,
 )
 from fastrnn.models import Model, Sequential, load_model
+from fastrnn.utils import pad_sequences
 
 B, T, I = 8, 5, 3
 X = np.ones((B, T, I), np.float32)
@@ -163,12 +168,96 @@ def test_flatten_of_an_unknown_length():
         (lambda: Dense(4, activaton="relu"), "activation"),
         (lambda: Bidirectional(GRU(4), merge_mod="sum"), "merge_mode"),
         (lambda: TimeDistributed(Dense(4), nam="steps"), "name"),
+        (lambda: LSTM(4)(X, initial_sate=None), "initial_state"),
+        (lambda: LSTM(4)(Input((T, I)), initial_sate=None), "initial_state"),
+        (lambda: Sequential(layer=[]), "layers"),
+        (lambda: Model(input=Input((T, I))), "inputs"),
         (lambda: optimizers.Adam(learn_rate=0.1), "learning_rate"),
+        (lambda: losses.Huber(detla=0.1), "delta"),
+        (lambda: metrics.AUC(num_treshold=3), "num_thresholds"),
+        (lambda: initializers.RandomNormal(std=0.1), "stddev"),
+        (lambda: regularizers.L1L2(l_2=0.1), "l2"),
+        (lambda: callbacks.EarlyStopping(patiance=3), "patience"),
+        (lambda: pad_sequences([[1]], max_len=3), "maxlen"),
+        (lambda: load_model("model.keras", custom_object={}), "custom_objects"),
+        (lambda: compiled("mse", metric=["mae"]), "metrics"),
+        (lambda: compiled("mse").fit(X, np.ones(B), epoch=3), "epochs"),
+        (lambda: compiled("mse").evaluate(X, np.ones(B), batchsize=3), "batch_size"),
+        (lambda: compiled("mse").predict(X, batchsize=3), "batch_size"),
+        (lambda: compiled("mse").train_on_batch(X, np.ones(B), sample_weights=1), "sample_weight"),
+        (lambda: compiled("mse").test_on_batch(X, np.ones(B), return_dic=True), "return_dict"),
+        (lambda: compiled("mse").save("model.keras", overwrit=True), "overwrite"),
+        (lambda: compiled("mse").summary(linelength=80), "line_length"),
     ],
 )
 def test_misspelt_keywords(call, meant):
-    with pytest.raises(ArgumentError, match=f"unknown argument .*; did you mean '{meant}'"):
+    with pytest.raises(KeywordError, match=r"unknown argument .*; did you mean") as caught:
         call()
+    assert isinstance(caught.value, TypeError) and isinstance(caught.value, ArgumentError)
+    first, hint = str(caught.value).split("\n")
+    assert f"'{meant}'" in first and hint.startswith("hint: one of ") and meant in hint
+
+
+def test_other_errors_of_type_stay_as_they_are():
+    """A wrong number of arguments, and a TypeError from inside the function that was called."""
+
+    def inside():
+        return callbacks.LearningRateScheduler(print).on_epoch_begin(epoch=0)
+
+    for call in (LSTM, lambda: Model(1, 2, 3, 4, 5), lambda: losses.Huber()(1), inside):
+        with pytest.raises((TypeError, AttributeError)) as caught:
+            call()
+        assert not isinstance(caught.value, KeywordError)
+
+
+def test_what_is_explained_looks_as_before():
+    assert next(iter(inspect.signature(losses.Huber).parameters)) == "delta"
+    assert losses.Huber(2.0).get_config()["delta"] == 2.0
+    for huber in (copy.copy(losses.Huber(2.0)), pickle.loads(pickle.dumps(losses.Huber(2.0)))):
+        assert huber.delta == 2.0
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        ("layers", "Lstm", "did you mean 'LSTM'?"),
+        ("layers", "Adam", "hint: it is fastrnn.optimizers.Adam"),
+        ("layers", "Conv1D", "hint: one of GRU, LSTM, "),
+        ("losses", "MeanSquareError", "did you mean 'MeanSquaredError'"),
+        ("metrics", "BinaryAcuracy", "did you mean 'BinaryAccuracy'"),
+        ("callbacks", "EarlyStoping", "did you mean 'EarlyStopping'?"),
+        ("optimizers", "RMSProp", "did you mean 'RMSprop'"),
+        ("initializers", "GlorotUnifrm", "did you mean 'GlorotUniform'"),
+        ("models", "load_modle", "did you mean 'load_model'"),
+        ("utils", "pad_sequence", "did you mean 'pad_sequences'"),
+        ("", "LSTM", "hint: it is fastrnn.layers.LSTM"),
+        ("", "load_model", "hint: it is fastrnn.models.load_model"),
+        ("", "layer", "did you mean 'layers'"),
+    ],
+)
+def test_names_that_are_not_there(module, name, meant):
+    path = f"fastrnn.{module}".rstrip(".")
+    room = importlib.import_module(path)
+    with pytest.raises(AttributeError) as attribute:
+        getattr(room, name)
+    with pytest.raises(ImportError) as imported:
+        exec(f"from {path} import {name}")
+    for caught in (attribute, imported):
+        text = str(caught.value)
+        assert text.startswith(f"module '{path}' has no attribute '{name}'") and meant in text
+    assert not hasattr(room, name) and getattr(room, name, 3) == 3
+    assert str(pickle.loads(pickle.dumps(attribute.value))) == str(attribute.value)
+
+
+def test_asking_for_a_name_that_is_not_there_is_cheap():
+    """`hasattr` and what Python looks for by itself find out nothing about other modules."""
+    code = (
+        "import sys, fastrnn; assert not hasattr(fastrnn, 'Adam')\n"
+        "assert 'fastrnn.optimizers' not in sys.modules\n"
+        "try: fastrnn.Adam\n"
+        "except AttributeError as error: assert 'fastrnn.optimizers.Adam' in str(error)\n"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 @pytest.mark.parametrize("data", [X, [X], (X,), {"x": X}])

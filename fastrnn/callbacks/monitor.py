@@ -51,7 +51,7 @@ class MonitorCallback(Callback):
                 f"{type(self).__name__}: mode must be one of {', '.join(MODES)}; got {mode!r}"
                 f"{nearest(mode, MODES)}\nhint: going on with 'auto', as Keras does",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=5,  # past those of __init__ that explain keywords,
             )
             mode = "auto"
         self.monitor = monitor

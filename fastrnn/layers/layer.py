@@ -89,9 +89,7 @@ class Layer(Weighted):
             input_shape = (*(() if length is None else (length,)), legacy.pop("input_dim"))
         legacy.pop("input_length", None)
         if legacy:
-            raise ArgumentError(
-                unknown_argument(type(self).__name__, next(iter(legacy)), arguments_of(type(self)))
-            )
+            raise unknown_argument(type(self).__name__, legacy, arguments_of(type(self)))
         if batch_input_shape is None and input_shape is not None:
             batch_input_shape = (None, *as_shape(self.name, input_shape))
         self.batch_input_shape = (
@@ -160,7 +158,11 @@ class Layer(Weighted):
                 self.build(_shapes(x))
             if initial_state is not None:
                 options["initial_state"] = tuple(initial_state)
-            return self.run(x, **options)
+            try:
+                return self.run(x, **options)
+            except TypeError:
+                self._check_options(options)
+                raise
         single = isinstance(x, Tensor) and initial_state is None
         inputs = [x] if isinstance(x, Tensor) else list(x)
         return self._describe([*inputs, *(initial_state or ())], single, options)
@@ -175,17 +177,13 @@ class Layer(Weighted):
                 )
         self._refuse_last_outputs(inputs)
         options.pop("training", None)  # that of the run decides, as in Keras
-        known = inspect.signature(self.forward).parameters
-        for name, value in options.items():
-            if name == "mask" and value is None:
-                continue
-            if name == "mask" or name not in known:
-                raise ArgumentError(
-                    f"{self.name}: a symbolic call cannot take {name}, got {value!r}\n"
-                    "hint: masks come with the data, from Masking, Embedding(mask_zero=True) or "
-                    "sequences of different length"
-                )
-        options.pop("mask", None)
+        if options.pop("mask", None) is not None:
+            raise ArgumentError(
+                f"{self.name}: a symbolic call cannot take a mask, got one\n"
+                "hint: masks come with the data, from Masking, Embedding(mask_zero=True) or "
+                "sequences of different length"
+            )
+        self._check_options(options)
         shapes = [tensor.shape for tensor in inputs]
         if not self.built:
             self.build(shapes[0] if single else shapes)
@@ -195,6 +193,13 @@ class Layer(Weighted):
         for index, shape in enumerate([made] if node.single_output else made):
             node.outputs.append(Tensor(tuple(shape), self.dtype, node, index))
         return node.outputs[0] if node.single_output else list(node.outputs)
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise KeywordError for what `forward` does not take."""
+        known = [*inspect.signature(self.forward).parameters][1:]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise unknown_argument(self.name, unknown, known) from None
 
     def _refuse_last_outputs(self, inputs: list[Tensor]) -> None:
         """Raise ShapeError where steps are needed, but a recurrent layer passes on its last output."""

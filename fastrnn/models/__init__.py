@@ -13,6 +13,7 @@ Example:
     2
 """
 
+from ..hints import missing_names
 from ..layers.registry import register
 from .files import load_model, save_model
 from .model import Model
@@ -23,3 +24,5 @@ from .streaming import Stream
 register(Model, Sequential, Functional=Model)
 
 __all__ = ["Model", "Sequential", "Stream", "load_model", "save_model"]
+
+missing_names(__name__)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from .. import optimizers
 from ..callbacks import History
 from ..errors import ArgumentError, StateError
-from ..hints import FORMER
+from ..hints import FORMER, unexpected
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
@@ -97,6 +97,7 @@ class Compiled(Predicting):
         auto_scale_loss: bool = True,
         *,
         on_nonfinite: str = "raise",
+        **unknown: Never,
     ) -> None:
         """Choose the optimizer, losses and metrics.
 
@@ -106,6 +107,8 @@ class Compiled(Predicting):
         gradient reaches the weights, "ignore" goes on as Keras does. `run_eagerly`,
         `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and mean nothing here.
         """
+        if unknown:
+            raise unexpected(self.compile, unknown)
         if on_nonfinite not in ("raise", "ignore"):
             raise ArgumentError(
                 f"compile: on_nonfinite must be 'raise' or 'ignore', got {on_nonfinite!r}\n"

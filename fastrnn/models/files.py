@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..config import custom, plain
-from ..errors import ArgumentError, ShapeError
+from ..errors import ArgumentError, KeywordError, ShapeError
+from ..hints import explained
 from ..layers import InputLayer, Layer, Parameter
 from ..layers.registry import deserialize
 from ..plugins import restricted
@@ -235,6 +236,7 @@ def _write(
     save_arrays(filepath, {**arrays, **more}, KIND, header)
 
 
+@explained
 def load_model(
     filepath: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -287,6 +289,8 @@ def _model(
         _fill(model, name, header, arrays, False, False)
         if compile and header.get("training"):
             _resume(model, header["training"], arrays, custom_objects)
+    except KeywordError:
+        raise  # says enough
     except (LookupError, TypeError, AttributeError) as error:
         raise ArgumentError(
             f"{name}: not a whole model: {error!r}\nhint: save the model again"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from ..config import custom
 from ..errors import ArgumentError, ShapeError, StateError
-from ..hints import nearest
+from ..hints import nearest, unexpected
 from ..layers import Layer, Tensor
 from ..layers.sharing import reading, writing
 from . import files, structure
@@ -265,25 +265,35 @@ class Model(Training, Layer):
         with custom(custom_objects), reading():
             return files.graph_from_config(cls, config, custom_objects)
 
-    def save(self, filepath: Any, overwrite: bool = True) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, **unknown: Never) -> None:
         """Write the model, its weights and the state of its training to a file, atomically.
 
         The file is safetensors with JSON in its header, whatever the name's ending.
         """
+        if unknown:
+            raise unexpected(self.save, unknown)
         files.save_model(self, filepath, overwrite)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **unknown: Never) -> None:
         """Write the weights alone to a file, atomically."""
+        if unknown:
+            raise unexpected(self.save_weights, unknown)
         files.save_weights(self, filepath, overwrite)
 
     def load_weights(
-        self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False
+        self,
+        filepath: Any,
+        skip_mismatch: bool = False,
+        by_name: bool = False,
+        **unknown: Never,
     ) -> None:
         """Read weights that `save_weights` or `save` wrote; all or nothing.
 
         `by_name` fills the layers whose names the file knows and leaves the others; `skip_mismatch`
         leaves layers whose shapes differ, with a warning.
         """
+        if unknown:
+            raise unexpected(self.load_weights, unknown)
         files.load_weights(self, filepath, skip_mismatch, by_name)
 
     def stream(self, batch_size: int = 1) -> Stream:

@@ -7,12 +7,13 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from ..callbacks import CallbackList, History, TerminateOnNaN
 from ..errors import ArgumentError, NonFiniteError, StateError
+from ..hints import unexpected
 from ..layers.activity import collected
 from .compiled import Compiled
 from .data import Arrays, Batch, Batches, is_arrays
@@ -138,6 +139,7 @@ class Training(Compiled):
         validation_freq: Any = 1,
         *,
         tbptt_steps: int | None = None,
+        **unknown: Never,
     ) -> History:
         """Train for `epochs` passes over the data; return the `History` of losses and metrics.
 
@@ -153,6 +155,8 @@ class Training(Compiled):
         Raises StateError if the model is not compiled, or is being trained by another Python
         thread; NonFiniteError before an infinite or NaN loss or gradient reaches the weights.
         """
+        if unknown:
+            raise unexpected(self.fit, unknown)
         self._claim()
         try:
             validation = None
@@ -295,8 +299,11 @@ class Training(Compiled):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        **unknown: Never,
     ) -> Any:
         """Return the loss and the metrics over the data: a number, a list, or with `return_dict` a dict."""
+        if unknown:
+            raise unexpected(self.evaluate, unknown)
         batches = self._source("evaluate", x, y, sample_weight, batch_size=batch_size, steps=steps)
         self._need_compiled("evaluate")
         listeners = self._listeners(callbacks, verbose, batches)
@@ -340,8 +347,11 @@ class Training(Compiled):
         sample_weight: Any = None,
         class_weight: Any = None,
         return_dict: bool = False,
+        **unknown: Never,
     ) -> Any:
         """Learn from one batch; return its loss and metrics."""
+        if unknown:
+            raise unexpected(self.train_on_batch, unknown)
         self._claim()
         try:
             self._need_compiled("train_on_batch")
@@ -356,9 +366,16 @@ class Training(Compiled):
             self._free.append(True)
 
     def test_on_batch(
-        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        return_dict: bool = False,
+        **unknown: Never,
     ) -> Any:
         """Return the loss and metrics of one batch."""
+        if unknown:
+            raise unexpected(self.test_on_batch, unknown)
         self._need_compiled("test_on_batch")
         batch = self._one("test_on_batch", x, y, sample_weight)
         with self._aside():

@@ -221,8 +221,7 @@ class Optimizer(Checked, Configured):
         if unknown.pop("decay", None) is not None:
             warnings.warn(f"{who}: decay is no longer supported and is ignored", stacklevel=4)
         if unknown:
-            name = next(iter(unknown))
-            raise ArgumentError(unknown_argument(who, name, arguments_of(type(self))))
+            raise unknown_argument(who, unknown, arguments_of(type(self)))
         clips = ("clipnorm", "clipvalue", "global_clipnorm")
         given = [f"{name}={getattr(self, name)}" for name in clips if getattr(self, name)]
         if len(given) > 1:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..hints import explained
 
 __all__ = ["pad_sequences"]
 
 SIDES = ("pre", "post")
 
 
+@explained
 def pad_sequences(
     sequences: Any,
     maxlen: int | None = None,
