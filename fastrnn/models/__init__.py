@@ -15,7 +15,8 @@ Example:
 
 from ..hints import missing_names
 from ..layers.registry import register
-from .files import load_model, save_model
+from .files import save_model
+from .loading import load_model
 from .model import Model
 from .sequential import Sequential
 from .streaming import Stream
