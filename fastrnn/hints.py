@@ -18,6 +18,7 @@ from .errors import KeywordError, NoSuchNameError
 __all__ = [
     "Checked",
     "Explained",
+    "brief",
     "explained",
     "kind_of",
     "missing",
@@ -52,6 +53,21 @@ def kind_of(value: Any) -> str:
         ('int', 'the class int')
     """
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def brief(value: Any) -> str:
+    """Return what a message shows of a value that may be an array, which would fill the screen.
+
+    Example:
+        >>> import numpy as np
+        >>> from fastrnn.hints import brief
+        >>> brief(8.0), brief(np.ones((3, 2)))
+        ('8.0', 'an array of shape (3, 2)')
+    """
+    if getattr(value, "ndim", 0):
+        return f"an array of shape {tuple(value.shape)}"
+    text = repr(value)
+    return text if len(text) < 200 else kind_of(value)
 
 
 def unknown_argument(who: str, unknown: Iterable[str], known: Sequence[str]) -> KeywordError:

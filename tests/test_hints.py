@@ -101,6 +101,7 @@ def test_one_hot_classes_with_the_sparse_loss():
         (1, True, (B, T - 1, 1), "the output has 5 time steps"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:compile. binary_crossentropy expects")
 @pytest.mark.parametrize("loss", ["mse", "binary_crossentropy"])
 def test_targets_of_another_shape(loss, units, sequences, y, hint):
     model = compiled(loss, units, sequences=sequences)

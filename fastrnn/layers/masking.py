@@ -26,6 +26,7 @@ class Masking(NumPyLayer):
 
     supports_masking = True
     per_step = True
+    needs_steps = 1
 
     def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
         super().__init__(**options)

@@ -13,6 +13,7 @@ from ..hints import FORMER, unexpected
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
+from .advice import advise
 from .objective import Objective, check_names
 from .prediction import Predicting
 
@@ -123,8 +124,7 @@ class Compiled(Predicting):
         }
         check_names(**settings)
         if self.built:  # else at the first batch
-            objective = Objective(self._graph, self.output_names, **settings)
-            self._objective = objective
+            self._objective = self._new_objective(settings, 3)
         else:
             self._objective = None
         self.optimizer = chosen
@@ -144,8 +144,13 @@ class Compiled(Predicting):
         """Return the objective; raise unless the model is compiled and built."""
         if self._objective is None:
             settings = self._need_compiled(who)
-            self._objective = Objective(self._graph, self.output_names, **settings)
+            self._objective = self._new_objective(settings, 7)  # fit calls so many in between
         return self._objective
+
+    def _new_objective(self, settings: dict[str, Any], depth: int) -> Objective:
+        objective = Objective(self._graph, self.output_names, **settings)
+        advise(self._graph.outputs, objective.losses, objective.asked(), depth)
+        return objective
 
     def _logs(self) -> dict[str, float]:
         return self._ready("logs").logs()

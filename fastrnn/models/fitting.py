@@ -12,8 +12,10 @@ import numpy as np
 from ..callbacks import History, TerminateOnNaN
 from ..errors import ArgumentError
 from ..hints import unexpected
-from .data import Arrays, Batches, is_arrays
+from .advice import advise_on_targets
+from .data import Arrays, Batches
 from .evaluation import Evaluating
+from .forms import is_arrays
 from .truncated import Chunks
 
 __all__ = ["Fitting"]
@@ -83,6 +85,8 @@ class Fitting(Evaluating):
                 )
             self._need_compiled("fit")
             _check_counts(epochs, initial_epoch, validation_freq, verbose)
+            if self._objective is not None:
+                advise_on_targets(batches, self._objective.losses, 2)
             if self.built:
                 self.training_step()
             if tbptt_steps is not None:
@@ -160,10 +164,15 @@ class Fitting(Evaluating):
     def _split(
         self, batches: Batches, share: float, batch_size: int | None, steps: int | None
     ) -> tuple[Batches, Batches]:
-        if not isinstance(batches, Arrays) or not 0 < share < 1:
+        if not isinstance(batches, Arrays):
             raise ArgumentError(
-                f"fit: validation_split must be between 0 and 1 and needs arrays, got {share!r}\n"
+                "fit: validation_split needs arrays, got a generator or dataset\n"
                 "hint: pass validation_data for generators"
+            )
+        if not isinstance(share, (int, float, np.number)) or not 0 < share < 1:
+            raise ArgumentError(
+                f"fit: validation_split must be between 0 and 1, got {share!r}\n"
+                "hint: 0.2 holds the last fifth of the samples out"
             )
         n = batches.samples or 0
         cut = math.floor(n * (1.0 - share))

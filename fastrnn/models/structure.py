@@ -90,6 +90,10 @@ def find(layers: Sequence[Layer], name: str | None, index: int | None) -> Layer:
                 "hint: model.layers lists the layers"
             )
         return layers[index]
+    if isinstance(name, int):
+        raise ArgumentError(
+            f"get_layer: name must be a string, got {name}\nhint: get_layer(index={name})"
+        )
     for layer in layers:
         if layer.name == name:
             return layer

@@ -213,6 +213,11 @@ class Optimizer(Checked, Configured):
                 f"{type(self).__name__}: learning_rate must be a number, a schedule or a function, "
                 f"got {value!r}\nhint: for example 0.001"
             )
+        if not value >= 0:
+            raise ArgumentError(
+                f"{type(self).__name__}: learning_rate must be at least 0, got {value!r}\n"
+                "hint: updates go against the gradient by themselves"
+            )
         return float(value)
 
     def _check(self, unknown: dict[str, Any]) -> None:
