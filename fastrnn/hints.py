@@ -18,6 +18,7 @@ from .errors import KeywordError, NoSuchNameError
 __all__ = [
     "Checked",
     "Explained",
+    "Former",
     "brief",
     "explained",
     "kind_of",
@@ -136,6 +137,20 @@ class Explained:
             cls.__init__ = explained(init)  # type: ignore[method-assign]
 
 
+class Former:
+    """A name that an attribute once had: not there, but to read it says what it is called now.
+
+    An object may have an attribute of its own of that name.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, thing: Any, owner: type) -> NoReturn:
+        text = f"{owner.__name__!r} object has no attribute {self.name!r}"
+        raise NoSuchNameError(f"{text}\nhint: did you mean {FORMER[self.name]}?", name=self.name)
+
+
 class Checked:
     """Refuses to get a new attribute whose name is nearly that of one it has.
 
@@ -184,7 +199,9 @@ class Checked:
     def settable(self) -> list[str]:
         """Return the attributes that users set; short names are left out, too many are alike."""
         cls = type(self)
-        properties = [n for n in dir(cls) if getattr(getattr(cls, n), "fset", None) is not None]
+        properties = [
+            n for n in dir(cls) if getattr(getattr(cls, n, None), "fset", None) is not None
+        ]
         return [n for n in [*vars(self), *properties] if n[0] != "_" and len(n) > 5]
 
 

@@ -25,8 +25,8 @@ class Masking(NumPyLayer):
     """
 
     supports_masking = True
-    per_step = True
     needs_steps = 1
+    per_step = True
 
     def __init__(self, mask_value: float = 0.0, **options: Any) -> None:
         super().__init__(**options)

@@ -183,10 +183,13 @@ class Compiled(Predicting):
             if names == [p.name for p in parameters]:
                 self._step.set_state(state)
             self._restored = None
-        self._route = self._graph.route()
-        self._layers = list(structure.walk(self))  # type: ignore[arg-type]
-        self._statistics = [p for p in self.weights if not p.trainable]  # type: ignore[attr-defined]
-        self._penalized = [one for one in self._layers if one.activity_regularizer is not None]
+        layers = list(structure.walk(self))  # type: ignore[arg-type]
+        vars(self).update(  # `train_on_batch` does this for each batch: no look at the names
+            _route=self._graph.route(),
+            _layers=layers,
+            _statistics=[p for p in self.weights if not p.trainable],  # type: ignore[attr-defined]
+            _penalized=[one for one in layers if one.activity_regularizer is not None],
+        )
         return self._step
 
 

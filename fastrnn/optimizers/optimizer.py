@@ -13,8 +13,8 @@ import numpy as np
 
 from .. import schedules
 from ..config import Configured, arguments_of, plain
-from ..errors import ArgumentError, NoSuchNameError, NotSettableError
-from ..hints import FORMER, Checked, unknown_argument
+from ..errors import ArgumentError, NotSettableError
+from ..hints import FORMER, Checked, Former, unknown_argument
 
 __all__ = ["Optimizer", "Step"]
 
@@ -73,6 +73,8 @@ class Optimizer(Checked, Configured):
     """
 
     scope: ClassVar[str] = "parameter"
+    if not TYPE_CHECKING:
+        lr = Former()
 
     # Here and not in __init__, since assigning the learning rate looks at what it was before.
     _learning_rate: Any = 0.001
@@ -148,13 +150,6 @@ class Optimizer(Checked, Configured):
         else:
             value = self._number(value)
         self._learning_rate = value
-
-    if not TYPE_CHECKING:  # or type checkers would take any name
-
-        def __getattr__(self, name: str) -> Any:
-            hint = f"\nhint: did you mean {FORMER[name]}?" if name in FORMER else ""
-            text = f"{type(self).__name__!r} object has no attribute {name!r}{hint}"
-            raise NoSuchNameError(text, name=name)
 
     def instead(self, name: str) -> str | None:
         """Return what to do rather than to set `name`, if that looks like a mistake."""
