@@ -8,6 +8,7 @@
 """
 
 import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -82,7 +83,9 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     if name in __all__:
         return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .hints import missing
+
+    raise missing(__name__, name, sys._getframe(1))
 
 
 def __dir__() -> list[str]:

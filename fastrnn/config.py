@@ -5,10 +5,9 @@ A saved model names a class by its registry name only; no file makes fastrnn imp
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 
 from .errors import ArgumentError
+from .hints import Explained, nearest
 
 __all__ = [
     "Configured",
@@ -23,11 +23,8 @@ __all__ = [
     "arguments_of",
     "custom",
     "floatx",
-    "kind_of",
-    "nearest",
     "plain",
     "set_floatx",
-    "unknown_argument",
 ]
 
 _floatx = "float32"
@@ -84,7 +81,7 @@ def custom(objects: Mapping[str, Any] | None) -> Iterator[None]:
 Made = TypeVar("Made", bound="Configured")
 
 
-class Configured:
+class Configured(Explained):
     """Something that can be made again from a configuration that JSON can express.
 
     `get_config` reads each named argument of every `__init__` in the class's ancestry from the
@@ -154,30 +151,6 @@ def _identity(cls: type) -> dict[str, Any]:
         if plugin is not None:
             return {"class_name": plugin.name, "plugin_version": plugin.version}
     return {"class_name": cls.__name__}
-
-
-def nearest(name: Any, known: Any) -> str:
-    """Return "; did you mean 'x'?" for a misspelt name, or nothing."""
-    spelt = {str(k).lower(): str(k) for k in known}
-    close = difflib.get_close_matches(str(name).lower(), spelt, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(repr(spelt[c]) for c in close)}?" if close else ""
-
-
-def kind_of(value: Any) -> str:
-    """Return what a message says of something that is not what it should be.
-
-    Example:
-        >>> from fastrnn.config import kind_of
-        >>> kind_of(5), kind_of(int)
-        ('int', 'the class int')
-    """
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-
-
-def unknown_argument(who: str, name: str, known: Sequence[str]) -> str:
-    """Return the message for a keyword that `who` does not take."""
-    meant = nearest("learning_rate" if name == "lr" else name, known)  # Keras once called it lr
-    return f"{who}: unknown argument {name!r}{meant}\nhint: one of {', '.join(known)}"
 
 
 class PluginSource(Protocol):

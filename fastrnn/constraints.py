@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .config import Configured, Registry
+from .hints import missing_names
 
 __all__ = [
     "Constraint",
@@ -162,3 +163,6 @@ def get(identifier: Any) -> Any:
         3.0
     """
     return REGISTRY.get(identifier)
+
+
+missing_names(__name__)

@@ -5,6 +5,8 @@ __all__ = [
     "ConformanceError",
     "DTypeError",
     "FastRNNError",
+    "KeywordError",
+    "NoSuchNameError",
     "NonFiniteError",
     "NotSettableError",
     "PluginError",
@@ -20,6 +22,10 @@ class FastRNNError(Exception):
 
 class ArgumentError(FastRNNError, ValueError):
     """An argument has a value that is not allowed."""
+
+
+class KeywordError(ArgumentError, TypeError):
+    """A keyword is not among those that a call takes."""
 
 
 class ShapeError(FastRNNError, ValueError):
@@ -40,6 +46,10 @@ class NonFiniteError(FastRNNError, FloatingPointError):
 
 class StateError(FastRNNError, RuntimeError):
     """An object is not in the state that a call needs: not compiled, not built, or busy."""
+
+
+class NoSuchNameError(FastRNNError, AttributeError):
+    """There is nothing of the name that was asked for, or that was to be set."""
 
 
 class NotSettableError(FastRNNError, TypeError):

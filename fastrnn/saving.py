@@ -64,6 +64,16 @@ def save_arrays(
     write_atomically(path, save(plain, metadata=header))
 
 
+def checked_path(path: Any) -> Any:
+    """Return `path`, checked to be one."""
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        raise ArgumentError(
+            f"the file must be given by its path, got {type(path).__name__}\n"
+            "hint: for example 'model.keras'"
+        )
+    return path
+
+
 def load_arrays(
     path: str | os.PathLike[str], kind: str
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -74,7 +84,7 @@ def load_arrays(
     """
     from safetensors import SafetensorError, safe_open
 
-    name = os.fspath(path)
+    name = os.fspath(checked_path(path))
     with open(name, "rb") as file:  # raises what Python raises for a missing or directory path
         start = file.read(8)
     for magic, what in FOREIGN.items():
@@ -119,7 +129,7 @@ def _read_metadata(name: str, header: Mapping[str, str], kind: str) -> dict[str,
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Replace the file at `path` (or the one a link there points to) by `data`, all or nothing."""
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(checked_path(path)))
     if target.exists() and not target.is_file():
         target.write_bytes(data)  # a device or pipe must not be replaced by a file
         return

@@ -202,6 +202,7 @@ MUTANTS = [
      "return _FLOAT64\n    return _FLOAT32",
      "return _FLOAT64 if array.dtype.isnative else _FLOAT32\n    return _FLOAT32"),
     ("a tape may be used again", F_TAPE, "if fr_set_before(&self.claimed):", "if False:"),
+    ("a tape is taken without a second look", F_TAPE, "(&self.claimed):", "(&self.claimed) and False:"),
     ("y stays writable", F_RNN, "y.setflags(write=False)  # the tape reads it", "pass"),
     ("recurrent bias gradient not written", F_RNN,
      "for row, order in zip(rows, _bias_order(cell), strict=False):",

@@ -33,7 +33,7 @@ STAGES = (
     ("test_optimizers.py", "test_training_step.py"),
     ("test_gradients.py",),
     ("test_bits.py", "test_arrays.py", "test_large.py"),
-    ("test_threads.py", "test_process.py", "test_guard.py", "test_onnx.py"),
+    ("test_threads.py", "test_ownership.py", "test_process.py", "test_guard.py", "test_onnx.py"),
 )
 TIMEOUT = 900  # seconds for one stage
 

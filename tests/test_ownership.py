@@ -17,17 +17,32 @@ def data(B=3, T=4, I=5, H=5):
     return [RNG.normal(0, 0.5, s) for s in ((B, T, I), (I, 4 * H), (H, 4 * H), (4 * H,))]
 
 
-def test_one_of_several_threads_gets_the_tape():
-    x, W, R = (RNG.normal(0, 0.1, s) for s in ((8, 30, 16), (16, 64), (16, 64)))
-    dy = np.asfortranarray(RNG.normal(size=(8, 30, 16)))
-    right = F.backward(F.lstm(x, W, R, training=True).tape, dy).W
-    for _ in range(20):
-        tape, gate, results = F.lstm(x, W, R, training=True).tape, threading.Barrier(4), []
+class Meeting:
+    """A gradient that is there only when all threads have come for it, each past the first checks."""
 
-        def call(tape=tape, gate=gate, results=results):
-            gate.wait()
+    def __init__(self, dy, threads):
+        self.dy, self.gate = dy, threading.Barrier(threads, timeout=60)
+
+    def __array__(self, dtype=None, copy=None):
+        self.gate.wait()
+        return self.dy
+
+
+def test_one_of_several_threads_gets_the_tape():
+    """All four find the tape unused and then claim it: to look and to take must be one.
+
+    Red if `Tape.claim` sets the mark without looking at it once more, or looks, lets another thread
+    run (a sleep, a release of the GIL) and then sets it, and if `backward` claims after its work.
+    """
+    x, W, R = (RNG.normal(0, 0.1, s) for s in ((8, 30, 16), (16, 64), (16, 64)))
+    dy = RNG.normal(size=(8, 30, 16))
+    right = F.backward(F.lstm(x, W, R, training=True).tape, dy).W
+    for _ in range(5):
+        tape, meeting, results = F.lstm(x, W, R, training=True).tape, Meeting(dy, 4), []
+
+        def call(tape=tape, meeting=meeting, results=results):
             try:
-                results.append(F.backward(tape, dy).W)
+                results.append(F.backward(tape, meeting).W)
             except TapeError:
                 results.append(None)
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import fastrnn
-from fastrnn import errors
 from fastrnn import functional as F
 from helpers import digest, everything
 from strategies import Case, with_
@@ -146,26 +145,6 @@ def test_a_tape_may_travel_between_python_threads():
     worker.join()
     again = F.lstm(np.ones((2, 3, 4)), np.full((4, 8), 0.1), np.full((2, 8), 0.1), training=True)
     assert np.array_equal(found[0].W, F.backward(again.tape, np.ones((2, 3, 2))).W)
-
-
-def test_one_of_several_python_threads_gets_a_tape():
-    x, W, R = np.ones((2, 3, 4)), np.full((4, 8), 0.1), np.full((2, 8), 0.1)
-    for _ in range(20):
-        out, start, found = F.lstm(x, W, R, training=True), threading.Barrier(4, timeout=60), []
-
-        def work(tape=out.tape, start=start, found=found):
-            start.wait()
-            try:
-                found.append(F.backward(tape, np.ones((2, 3, 2))))
-            except errors.TapeError:
-                found.append(None)
-
-        workers = [threading.Thread(target=work) for _ in range(4)]
-        for w in workers:
-            w.start()
-        for w in workers:
-            w.join()
-        assert [g is None for g in found].count(False) == 1
 
 
 def test_a_long_sequence_in_a_small_stack():

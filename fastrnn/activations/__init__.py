@@ -27,6 +27,7 @@ import numpy as np
 from ..config import Registry, plain
 from ..engine.job import ACTIVATIONS as NAMES
 from ..errors import ArgumentError
+from ..hints import missing_names
 from .activation import Activation, Formula, Linear, Mapped
 from .softmaxes import LogSoftmax, Softmax
 
@@ -230,3 +231,6 @@ def code_of(who: str, argument: str, activation: Any) -> int:
             f"hint: one of {', '.join(NAMES)}"
         )
     return code
+
+
+missing_names(__name__)

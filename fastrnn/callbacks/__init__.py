@@ -1,5 +1,6 @@
 """Callbacks: what happens between the batches and epochs of `fit`, `evaluate` and `predict`."""
 
+from ..hints import missing_names
 from .callback import Callback
 from .callback_list import CallbackList
 from .csv_logger import CSVLogger
@@ -25,3 +26,5 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+missing_names(__name__)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..hints import Explained
+
 __all__ = ["Callback", "Logs"]
 
 # Metric name -> value, as the hooks get it.
 Logs = dict[str, Any]
 
 
-class Callback:
+class Callback(Explained):
     """Does something at chosen moments of `fit`, `evaluate` and `predict`: override its hooks.
 
     Attributes: `model`, the model at work; `params`, a dict with verbose, epochs and steps. Setting

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..config import nearest
 from ..errors import ArgumentError
+from ..hints import nearest
 from .callback import Callback
 
 __all__ = ["LambdaCallback"]

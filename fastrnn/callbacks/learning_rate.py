@@ -104,9 +104,9 @@ class ReduceLROnPlateau(MonitorCallback):
                 "hint: the learning rate is multiplied by it"
             )
         self.factor = factor
-        self.patience = patience
+        self.patience = self._count("patience", patience)
         self.verbose = verbose
-        self.cooldown = cooldown
+        self.cooldown = self._count("cooldown", cooldown)
         self.min_lr = min_lr
         self.cooldown_counter = 0
         self.wait = 0

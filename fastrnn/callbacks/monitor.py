@@ -6,8 +6,10 @@ import re
 import warnings
 from typing import Any
 
-from ..config import nearest
+import numpy as np
+
 from ..errors import ArgumentError
+from ..hints import nearest
 from .callback import Callback, Logs
 
 __all__ = ["MonitorCallback"]
@@ -51,13 +53,22 @@ class MonitorCallback(Callback):
                 f"{type(self).__name__}: mode must be one of {', '.join(MODES)}; got {mode!r}"
                 f"{nearest(mode, MODES)}\nhint: going on with 'auto', as Keras does",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=5,  # past the frames that explain keywords
             )
             mode = "auto"
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
         self.min_delta = abs(min_delta)
+
+    def _count(self, name: str, value: Any) -> int:
+        """Return `value`, checked to be a number of epochs."""
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value < 0:
+            raise ArgumentError(
+                f"{type(self).__name__}: {name} must be a number of at least 0, got {value!r}\n"
+                "hint: it counts epochs"
+            )
+        return value  # type: ignore[return-value]
 
     def _improves(self, value: float, reference: float | None) -> bool:
         if reference is None:
@@ -97,7 +108,7 @@ class MonitorCallback(Callback):
             warnings.warn(
                 f"{type(self).__name__}: monitor must be one of the available metrics "
                 f"{', '.join(logs) or '(none)'}; got {self.monitor!r}"
-                f"{nearest(self.monitor, logs)}\n"
+                f"{'' if self.monitor.removeprefix('val_') in logs else nearest(self.monitor, logs)}\n"
                 "hint: val_ metrics need validation_data or validation_split",
                 RuntimeWarning,
                 stacklevel=3,

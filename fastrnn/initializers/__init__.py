@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..config import Registry
+from ..hints import missing_names
 from .fixed import Constant, Identity, Ones, Zeros
 from .initializer import Function, Initializer
 from .noise import RandomNormal, RandomUniform, TruncatedNormal
@@ -126,3 +127,6 @@ def get(identifier: Any) -> Any:
     if found is None or isinstance(found, Initializer):
         return found
     return Function(found)
+
+
+missing_names(__name__)

@@ -11,6 +11,7 @@ Example:
     [('lstm/kernel', (3, 32)), ('lstm/recurrent_kernel', (8, 32)), ('lstm/bias', (32,))]
 """
 
+from ..hints import missing_names
 from .activation import Activation
 from .additive_attention import AdditiveAttention
 from .attention import Attention
@@ -104,3 +105,5 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+missing_names(__name__)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..hints import brief
 from .symbolic import Shape
 
 __all__ = ["as_shape", "automatic_name", "float_dtype", "reset_names"]
@@ -57,7 +58,7 @@ def as_shape(who: str, shape: Any) -> Shape:
             isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0
         ):
             raise ArgumentError(
-                f"{who}: a shape must hold integers or None, got {sizes!r}\n"
+                f"{who}: a shape must hold integers or None, got {brief(shape)}\n"
                 "hint: None stands for a size that varies"
             )
     return tuple(None if size is None else int(size) for size in sizes)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import Configured, custom, kind_of, nearest
+from ..config import Configured, custom
 from ..errors import ArgumentError, ShapeError
+from ..hints import kind_of, nearest
 from .layer import Layer
 from .recurrent import Recurrent
 from .registry import deserialize

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import activations, constraints, initializers, regularizers
 from .. import functional as F
+from ..errors import ShapeError
 from .numpy_layer import NumPyLayer
 
 __all__ = ["Dense"]
@@ -119,6 +120,11 @@ class Dense(NumPyLayer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return (..., O)."""
+        if self.built and input_shape[-1] != self.kernel.shape[0]:
+            raise ShapeError(
+                f"{self.name}: x must have shape (..., {self.kernel.shape[0]}), got {input_shape}\n"
+                "hint: so many features came when the layer was built"
+            )
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import regularizers
-from ..config import arguments_of, floatx, kind_of, unknown_argument
-from ..errors import ArgumentError, ShapeError, StateError, TapeError
-from ..functional.tape import fill
+from ..config import arguments_of, floatx
+from ..errors import ArgumentError, ShapeError
+from ..hints import kind_of, unknown_argument
 from ..random import as_seed, generator, new_key
 from . import activity
 from .arguments import as_shape, automatic_name, float_dtype
+from .called import Called
 from .parameter import Parameter
 from .sharing import number_of
-from .symbolic import Node, Shape, Tensor, is_symbolic, summarizer
-from .weighted import Weighted
+from .symbolic import Node, Shape, Tensor, is_symbolic
 
 __all__ = ["Layer"]
 
@@ -29,7 +28,7 @@ DRAWS = 1_000_000
 _OPTIONAL = ("activity_regularizer", "batch_input_shape", "seed")
 
 
-class Layer(Weighted):
+class Layer(Called):
     """A function of arrays with parameters: `build`, `forward` and `backward`.
 
     Called with arrays, a layer is built if it is new and run; called with symbolic tensors (those of
@@ -90,9 +89,7 @@ class Layer(Weighted):
             input_shape = (*(() if length is None else (length,)), legacy.pop("input_dim"))
         legacy.pop("input_length", None)
         if legacy:
-            raise ArgumentError(
-                unknown_argument(type(self).__name__, next(iter(legacy)), arguments_of(type(self)))
-            )
+            raise unknown_argument(type(self).__name__, legacy, arguments_of(type(self)))
         if batch_input_shape is None and input_shape is not None:
             batch_input_shape = (None, *as_shape(self.name, input_shape))
         self.batch_input_shape = (
@@ -161,52 +158,14 @@ class Layer(Weighted):
                 self.build(_shapes(x))
             if initial_state is not None:
                 options["initial_state"] = tuple(initial_state)
-            return self.run(x, **options)
+            try:
+                return self.run(x, **options)
+            except TypeError:
+                self._check_options(options)
+                raise
         single = isinstance(x, Tensor) and initial_state is None
         inputs = [x] if isinstance(x, Tensor) else list(x)
         return self._describe([*inputs, *(initial_state or ())], single, options)
-
-    def _describe(self, inputs: list[Tensor], single: bool, options: dict[str, Any]) -> Any:
-        """Add a call of this layer to the graph that `inputs` belong to; return its outputs."""
-        for tensor in inputs:
-            if not isinstance(tensor, Tensor):
-                raise ArgumentError(
-                    f"{self.name}: inputs must all be symbolic, got {type(tensor).__name__} among "
-                    "them\nhint: arrays enter a model through Input and fit or predict"
-                )
-        self._refuse_last_outputs(inputs)
-        options.pop("training", None)  # that of the run decides, as in Keras
-        known = inspect.signature(self.forward).parameters
-        for name, value in options.items():
-            if name == "mask" and value is None:
-                continue
-            if name == "mask" or name not in known:
-                raise ArgumentError(
-                    f"{self.name}: a symbolic call cannot take {name}, got {value!r}\n"
-                    "hint: masks come with the data, from Masking, Embedding(mask_zero=True) or "
-                    "sequences of different length"
-                )
-        options.pop("mask", None)
-        shapes = [tensor.shape for tensor in inputs]
-        if not self.built:
-            self.build(shapes[0] if single else shapes)
-        node = self._node = Node(self, inputs, single, options)
-        made = self.compute_output_shape(shapes[0] if single else shapes)
-        node.single_output = not isinstance(made, list)
-        for index, shape in enumerate([made] if node.single_output else made):
-            node.outputs.append(Tensor(tuple(shape), self.dtype, node, index))
-        return node.outputs[0] if node.single_output else list(node.outputs)
-
-    def _refuse_last_outputs(self, inputs: list[Tensor]) -> None:
-        """Raise ShapeError where steps are needed, but a recurrent layer passes on its last output."""
-        for tensor in inputs[: self.needs_steps]:
-            before = summarizer(tensor)
-            if before is not None:
-                raise ShapeError(
-                    f"{self.name}: x must be a sequence (B, T, I), got (B, {tensor.shape[-1]}): "
-                    f"{before.name!r} passes on its last output alone\n"
-                    f"hint: give {before.name!r} return_sequences=True"
-                )
 
     def run(self, x: Any, *, mask: Any = None, training: bool = False, **options: Any) -> Any:
         """Run `forward`, and in training or testing the activity regularizer."""
@@ -279,26 +238,6 @@ class Layer(Weighted):
         return super().described() | ({} if number is None else {"shared": number})
 
     @property
-    def output(self) -> Any:
-        """The symbolic output of the newest symbolic call, or a list of several."""
-        outputs = self._called().outputs
-        return outputs[0] if self._called().single_output else list(outputs)
-
-    @property
-    def input(self) -> Any:
-        """The symbolic input of the newest symbolic call, or a list of several."""
-        inputs = self._called().inputs
-        return inputs[0] if self._called().single_input else list(inputs)
-
-    def _called(self) -> Node:
-        if self._node is None:
-            raise StateError(
-                f"{self.name}: the layer is in no model yet\n"
-                "hint: call it on an Input, or add it to a model whose input shape is known"
-            )
-        return self._node
-
-    @property
     def input_shape(self) -> Shape | None:
         """The shape given for one input, without the batch axis."""
         return None if self.batch_input_shape is None else self.batch_input_shape[1:]
@@ -331,85 +270,12 @@ class Layer(Weighted):
             )
         return size
 
-    def drop_tapes(self) -> None:
-        """Forget all forward passes that were not run backward."""
-        self._tapes.clear()
-        self._activities.clear()
-        self.activity_penalty = 0.0
-
-    def drop_tape(self) -> None:
-        """Forget the newest forward pass, which nobody will run backward."""
-        if self._tapes:
-            self._tapes.pop()
-        if self._activities:
-            self._activities.pop()
-
     def _need_built(self) -> None:
         if not self.built:
             raise ArgumentError(
                 f"{self.name}: forward came before the layer was built\n"
                 "hint: call layer(x), or layer.build(input_shape) first"
             )
-
-    def _pop_tape(self) -> Any:
-        if not self._tapes:
-            raise TapeError(
-                f"{self.name}: backward needs a forward with training=True before it\n"
-                "hint: each forward pass serves one backward pass"
-            )
-        return self._tapes.pop()
-
-    def forget(self) -> None:
-        """Drop tapes, penalties and gradients that an interrupted step left behind."""
-        self.drop_tapes()
-        for parameter in self._own:
-            parameter.grad_version = -1
-        for layer in self.sublayers():
-            layer.forget()
-
-    def _tape_gradients(
-        self, tape: Any, dy: Any, dstate: Any = None, wanted: tuple[str, ...] = ()
-    ) -> dict[str, Any]:
-        """Run `tape` backward: parameters' gradients into `grad`; return those of `wanted`."""
-        into, accumulate = self._gradient_arrays()
-        if not into and not wanted:
-            return {}
-        new = {k: np.empty_like(a) for k, a in into.items()} if accumulate else into
-        made = self._empty(tape, wanted) if wanted else {}
-        fill(tape, dy, dstate, {**made, **new} if made else new)
-        if accumulate:
-            for argument, array in into.items():
-                array += new[argument]
-        if into:  # only now: a backward pass that fails leaves no gradients
-            for parameter in self._arguments.values():
-                parameter.grad_version = parameter.clock.ticks
-        return made
-
-    def _empty(self, tape: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        """Return arrays for some of the gradients that `tape` gives."""
-        shapes = tape.shapes()
-        return {
-            name: [np.empty(shape, self.dtype) for shape in shapes[name]]
-            if name == "initial_state"
-            else np.empty(shapes[name], self.dtype)
-            for name in wanted
-        }
-
-    def _gradient_arrays(self) -> tuple[dict[str, np.ndarray], bool]:
-        """Return the arrays for the gradients, by functional argument, and whether to add."""
-        into: dict[str, np.ndarray] = {}
-        accumulate = False
-        for argument, parameter in self._arguments.items() if self._trainable else ():
-            gradient = parameter.grad
-            if gradient is None:
-                gradient = parameter.grad = np.zeros_like(parameter.value)
-            if parameter.grad_version == parameter.clock.ticks:
-                accumulate = True
-            into[argument] = gradient
-        for argument, array in into.items() if accumulate else ():
-            if not self._arguments[argument].has_grad:
-                array[...] = 0  # changed alone since the last pass: the others still add up
-        return into, accumulate
 
 
 def _shapes(x: Any) -> Any:

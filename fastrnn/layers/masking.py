@@ -25,6 +25,7 @@ class Masking(NumPyLayer):
     """
 
     supports_masking = True
+    needs_steps = 1
     per_step = True
     any_rank = True
 

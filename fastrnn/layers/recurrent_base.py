@@ -113,6 +113,8 @@ class RecurrentBase(Stateful):
         check_states(
             self.name, self.state_size, states, f"{names}, as return_state=True gives them"
         )
+        if self.built and first[-1] != self._inputs:
+            raise self._wrong_input(first, f"I={self._inputs}")
         rows = first[1] if self.time_major else first[0]
         y = (*(first[:2] if self.return_sequences else (rows,)), self.state_size[0])
         return [y, *((rows, width) for width in self.state_size)] if self.return_state else y

@@ -26,6 +26,12 @@ class SeveralInputs(NumPyLayer):
         self.compute_output_shape(input_shape)
         self.built = True
 
+    def __call__(self, x: Any, *more: Any, **options: Any) -> Any:
+        """Call the layer on a list of inputs."""
+        if more:
+            raise self._not_several(f"{len(more) + 1} arguments")
+        return super().__call__(x, **options)
+
     def _several(self, inputs: Any) -> list[Any]:
         """Return the inputs, checked to be as many as there may be."""
         few, many = self.least, self.most

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import kind_of
 from ..errors import ArgumentError, ShapeError
+from ..hints import kind_of
 from .layer import Layer
 from .registry import deserialize
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from ..config import Configured
 from ..errors import ShapeError
+from ..hints import Checked
 from .parameter import Parameter
 
 __all__ = ["Weighted"]
 
 
-class Weighted(Configured):
+class Weighted(Checked, Configured):
     """Something with parameters of its own and perhaps others like it inside."""
 
     name: str

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..config import Registry
 from ..errors import ArgumentError
+from ..hints import missing_names
 from .classification import BinaryCrossentropy, CategoricalCrossentropy, KLDivergence
 from .functions import (
     CLASSES,
@@ -166,3 +167,6 @@ def task(y_true: Any, y_pred: Any) -> str:
     if len(true) < len(pred) or true[-1:] == (1,):
         return "sparse_categorical"
     return "categorical"
+
+
+missing_names(__name__)

@@ -17,6 +17,7 @@ from typing import Any
 from .. import losses
 from ..config import Registry
 from ..errors import ArgumentError
+from ..hints import missing_names
 from ..losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -233,3 +234,6 @@ def resolve(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     if isinstance(identifier, str):
         metric.name = identifier
     return metric
+
+
+missing_names(__name__)

@@ -13,8 +13,10 @@ Example:
     2
 """
 
+from ..hints import missing_names
 from ..layers.registry import register
-from .files import load_model, save_model
+from .files import save_model
+from .loading import load_model
 from .model import Model
 from .sequential import Sequential
 from .streaming import Stream
@@ -23,3 +25,5 @@ from .streaming import Stream
 register(Model, Sequential, Functional=Model)
 
 __all__ = ["Model", "Sequential", "Stream", "load_model", "save_model"]
+
+missing_names(__name__)

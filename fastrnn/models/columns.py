@@ -14,6 +14,14 @@ from ..layers.sequences import joined
 __all__ = ["Ragged", "as_column", "check_lengths", "count", "leaves_of", "map_leaves", "picker"]
 
 
+# Of arrays that hold no numbers, by the kind of their dtype.
+HINTS = {
+    "c": "x.real and x.imag are two features",
+    "M": "turn dates into numbers, (x - x[0]) / np.timedelta64(1, 'D') say",
+    "m": "divide by a unit, np.timedelta64(1, 'D') say",
+}
+
+
 class Ragged:
     """Arrays of different length, batched as one padded array and a mask.
 
@@ -79,7 +87,7 @@ def as_column(who: str, what: str, value: Any) -> Any:
     if array.dtype.kind not in "fiub":
         raise ArgumentError(
             f"{who}: {what} must hold numbers, got {array.dtype}\n"
-            "hint: turn words or labels into integers first"
+            "hint: " + HINTS.get(array.dtype.kind, "turn words or labels into integers first")
         )
     return array
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
 from .. import optimizers
 from ..callbacks import History
 from ..errors import ArgumentError, StateError
+from ..hints import FORMER, unexpected
 from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
+from .advice import advise
 from .objective import Objective, check_names
 from .prediction import Predicting
 
 __all__ = ["Compiled"]
+
+# What `compile` is told, beside the optimizer.
+SETTINGS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
 class Compiled(Predicting):
     """The part of `Model` that knows its optimizer, losses and metrics."""
 
     def _init_training(self) -> None:
-        self.optimizer: Optimizer | None = None
+        self._optimizer: Optimizer | None = None
         self.history: History | None = None
         self.stop_training = False
         self._compiled: dict[str, Any] | None = None
@@ -57,6 +62,25 @@ class Compiled(Predicting):
         return kept
 
     @property
+    def optimizer(self) -> Optimizer | None:
+        """The optimizer, None before `compile`; another one may be assigned and begins anew."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        self._optimizer = _chosen(self.name, value)
+        self._step = None
+
+    def instead(self, name: str) -> str | None:
+        """Return what to do rather than to set `name`, if that looks like a mistake."""
+        if name in SETTINGS:
+            return f"compile again with another {name}; the weights stay as they are"
+        name = FORMER.get(name, name)
+        if isinstance(getattr(Optimizer, name, None), property):
+            return f"set {name} of the model's optimizer: model.optimizer.{name}"
+        return super().instead(name)  # type: ignore[misc]
+
+    @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
         return self._compiled is not None
@@ -74,6 +98,7 @@ class Compiled(Predicting):
         auto_scale_loss: bool = True,
         *,
         on_nonfinite: str = "raise",
+        **unknown: Never,
     ) -> None:
         """Choose the optimizer, losses and metrics.
 
@@ -83,17 +108,14 @@ class Compiled(Predicting):
         gradient reaches the weights, "ignore" goes on as Keras does. `run_eagerly`,
         `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and mean nothing here.
         """
+        if unknown:
+            raise unexpected(self.compile, unknown)
         if on_nonfinite not in ("raise", "ignore"):
             raise ArgumentError(
                 f"compile: on_nonfinite must be 'raise' or 'ignore', got {on_nonfinite!r}\n"
                 "hint: 'raise' names the layer and time step where training went wrong"
             )
-        chosen = optimizers.get(optimizer)
-        if not isinstance(chosen, Optimizer):
-            raise ArgumentError(
-                f"compile: optimizer must be a name or an Optimizer, got {optimizer!r}\n"
-                "hint: for example compile(optimizer='adam', loss='mse')"
-            )
+        chosen = _chosen("compile", optimizer)
         settings = {
             "loss": loss,
             "loss_weights": loss_weights,
@@ -102,14 +124,12 @@ class Compiled(Predicting):
         }
         check_names(**settings)
         if self.built:  # else at the first batch
-            objective = Objective(self._graph, self.output_names, **settings)
-            self._objective = objective
+            self._objective = self._new_objective(settings, 3)
         else:
             self._objective = None
         self.optimizer = chosen
         self.on_nonfinite = on_nonfinite
         self._compiled = settings
-        self._step = None
         self._restored = None
 
     def _need_compiled(self, who: str) -> dict[str, Any]:
@@ -124,8 +144,13 @@ class Compiled(Predicting):
         """Return the objective; raise unless the model is compiled and built."""
         if self._objective is None:
             settings = self._need_compiled(who)
-            self._objective = Objective(self._graph, self.output_names, **settings)
+            self._objective = self._new_objective(settings, 7)  # fit calls so many in between
         return self._objective
+
+    def _new_objective(self, settings: dict[str, Any], depth: int) -> Objective:
+        objective = Objective(self._graph, self.output_names, **settings)
+        advise(self._graph.outputs, objective.losses, objective.asked(), depth)
+        return objective
 
     def _logs(self) -> dict[str, float]:
         return self._ready("logs").logs()
@@ -158,8 +183,22 @@ class Compiled(Predicting):
             if names == [p.name for p in parameters]:
                 self._step.set_state(state)
             self._restored = None
-        self._route = self._graph.route()
-        self._layers = list(structure.walk(self))  # type: ignore[arg-type]
-        self._statistics = [p for p in self.weights if not p.trainable]  # type: ignore[attr-defined]
-        self._penalized = [one for one in self._layers if one.activity_regularizer is not None]
+        layers = list(structure.walk(self))  # type: ignore[arg-type]
+        vars(self).update(  # `train_on_batch` does this for each batch: no look at the names
+            _route=self._graph.route(),
+            _layers=layers,
+            _statistics=[p for p in self.weights if not p.trainable],  # type: ignore[attr-defined]
+            _penalized=[one for one in layers if one.activity_regularizer is not None],
+        )
         return self._step
+
+
+def _chosen(who: str, optimizer: Any) -> Optimizer:
+    """Return the optimizer that a user wrote."""
+    chosen = optimizers.get(optimizer)
+    if not isinstance(chosen, Optimizer):
+        raise ArgumentError(
+            f"{who}: optimizer must be a name or an Optimizer, got {optimizer!r}\n"
+            "hint: for example compile(optimizer='adam', loss='mse')"
+        )
+    return chosen

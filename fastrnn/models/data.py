@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..hints import brief
 from ..random import generator
-from .columns import Ragged, as_column, check_lengths, count, leaves_of, map_leaves, picker
+from .columns import as_column, check_lengths, count, leaves_of, map_leaves, picker
+from .forms import is_arrays, refuse_mistaken
 
-__all__ = ["Arrays", "Batch", "Batches", "Feed", "is_arrays", "source"]
+__all__ = ["Arrays", "Batch", "Batches", "Feed", "source"]
 
 
 @dataclass(slots=True)
@@ -71,7 +73,12 @@ class Arrays(Batches):
             for leaf in leaves_of(form, s)
         ]
         sizes = [count(column) for column in columns]
-        if len(set(sizes)) != 1 or sizes[0] < 0:
+        if -1 in sizes:
+            raise ShapeError(
+                f"{who}: x, y and sample_weight must have an axis of samples, got a single number\n"
+                "hint: the first axis counts samples"
+            )
+        if len(set(sizes)) != 1:
             raise ShapeError(
                 f"{who}: x, y and sample_weight must have the same number of samples, got "
                 f"{', '.join(str(n) for n in sizes)}\nhint: the first axis counts samples"
@@ -85,7 +92,7 @@ class Arrays(Batches):
             or self.batch_size < 1
         ):
             raise ArgumentError(
-                f"{who}: batch_size must be an integer of at least 1, got {batch_size!r}\n"
+                f"{who}: batch_size must be an integer of at least 1, got {brief(batch_size)}\n"
                 "hint: 32 is the default"
             )
         self.size = -(-self.samples // self.batch_size)
@@ -242,6 +249,8 @@ def source(
 ) -> Batches:
     """Return the batches of arrays, or those of a generator or dataset given as `x`."""
     _check(who, steps, shuffle)
+    if type(x) is not np.ndarray:
+        refuse_mistaken(who, x, alone=y is None and counts[0] == 1)
     if is_arrays(x):
         if x is None:
             raise ArgumentError(f"{who}: x is missing, got None\nhint: pass arrays or a generator")
@@ -252,15 +261,6 @@ def source(
             "hint: it yields (x, y) or (x, y, sample_weight)"
         )
     return Feed(who, x, counts, steps)
-
-
-def is_arrays(x: Any) -> bool:
-    """Tell whether `x` is what arrays are made of rather than a generator or dataset."""
-    if isinstance(x, (np.ndarray, list, tuple, Mapping, Ragged)):
-        return True
-    if hasattr(x, "to_numpy") or hasattr(x, "__array__"):
-        return True
-    return not (hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__")))
 
 
 def _check(who: str, steps: Any, shuffle: Any) -> None:

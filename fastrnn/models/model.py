@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Never
 
-import numpy as np
-
-from ..config import custom, nearest
-from ..errors import ArgumentError, ShapeError, StateError
+from ..config import custom
+from ..errors import ArgumentError, StateError
+from ..hints import unexpected
 from ..layers import Layer, Tensor
 from ..layers.sharing import reading, writing
-from . import files, structure
+from . import files, loading, structure
+from .configuration import graph_config, graph_from_config
+from .fitting import Fitting
 from .graph import Graph
+from .ranks import fit_rank
 from .streaming import Stream
 from .summary import print_summary
-from .training import Training
 
 __all__ = ["Model"]
 
 
-class Model(Training, Layer):
+class Model(Fitting, Layer):
     """What lies between symbolic inputs and outputs, as one layer that can be trained.
 
     Arguments: `inputs`, a tensor from `Input`, or a list or dict of them; `outputs`, tensors that
@@ -158,7 +159,7 @@ class Model(Training, Layer):
         if self.takes_stretches:
             shapes = [(shape[0], None, *shape[2:]) if len(shape) > 1 else shape for shape in shapes]
         return [
-            _fit_rank(self.name, array, tensor, shape)
+            fit_rank(self.name, array, tensor, shape)
             for array, tensor, shape in zip(arrays, self._graph.inputs, shapes, strict=True)
         ]
 
@@ -222,26 +223,7 @@ class Model(Training, Layer):
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name, or at that index of `layers`."""
-        layers = self.layers
-        if (name is None) == (index is None):
-            raise ArgumentError(
-                "get_layer: either name or index must be given\nhint: model.summary() shows names"
-            )
-        if index is not None:
-            if not -len(layers) <= index < len(layers):
-                raise ArgumentError(
-                    f"get_layer: index must be below {len(layers)}, got {index}\n"
-                    "hint: model.layers lists the layers"
-                )
-            return layers[index]
-        for layer in layers:
-            if layer.name == name:
-                return layer
-        names = [layer.name for layer in layers]
-        raise ArgumentError(
-            f"get_layer: name must be one of {', '.join(names)}; got {name!r}{nearest(name, names)}\n"
-            "hint: model.summary() shows names"
-        )
+        return structure.find(self.layers, name, index)
 
     def summary(self, line_length: int | None = None, **options: Any) -> None:
         """Print the layers, the shapes of their outputs and the numbers of parameters."""
@@ -254,7 +236,7 @@ class Model(Training, Layer):
         """Return what `from_config` makes an equal model of, without the weights."""
         self._need_graph()
         with writing(self):
-            return files.graph_config(self)
+            return graph_config(self)
 
     @classmethod
     def from_config(
@@ -262,28 +244,38 @@ class Model(Training, Layer):
     ) -> Any:
         """Return a new model from what `get_config` returned."""
         with custom(custom_objects), reading():
-            return files.graph_from_config(cls, config, custom_objects)
+            return graph_from_config(cls, config, custom_objects)
 
-    def save(self, filepath: Any, overwrite: bool = True) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, **unknown: Never) -> None:
         """Write the model, its weights and the state of its training to a file, atomically.
 
         The file is safetensors with JSON in its header, whatever the name's ending.
         """
+        if unknown:
+            raise unexpected(self.save, unknown)
         files.save_model(self, filepath, overwrite)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **unknown: Never) -> None:
         """Write the weights alone to a file, atomically."""
+        if unknown:
+            raise unexpected(self.save_weights, unknown)
         files.save_weights(self, filepath, overwrite)
 
     def load_weights(
-        self, filepath: Any, skip_mismatch: bool = False, by_name: bool = False
+        self,
+        filepath: Any,
+        skip_mismatch: bool = False,
+        by_name: bool = False,
+        **unknown: Never,
     ) -> None:
         """Read weights that `save_weights` or `save` wrote; all or nothing.
 
         `by_name` fills the layers whose names the file knows and leaves the others; `skip_mismatch`
         leaves layers whose shapes differ, with a warning.
         """
-        files.load_weights(self, filepath, skip_mismatch, by_name)
+        if unknown:
+            raise unexpected(self.load_weights, unknown)
+        loading.load_weights(self, filepath, skip_mismatch, by_name)
 
     def stream(self, batch_size: int = 1) -> Stream:
         """Return a stream: the model run one time step at a time, with the state held."""
@@ -297,39 +289,3 @@ class Model(Training, Layer):
                 layer.reset_state()
 
     reset_states = reset_state
-
-
-def _fit_rank(who: str, array: Any, tensor: Tensor, want: Sequence[int | None]) -> Any:
-    if not isinstance(array, np.ndarray):
-        array = np.asarray(array)
-    got = array.shape
-    if got[1:] == want[1:] and want[0] is None:
-        return array
-    if len(got) == len(want) - 1 and want[-1] == 1:
-        array = array[..., None]
-    elif len(got) == len(want) + 1 and got[-1] == 1:
-        array = array[..., 0]
-    fits = len(array.shape) == len(want) and all(
-        w is None or w == g for w, g in zip(want, array.shape, strict=True)
-    )
-    if not fits:
-        raise ShapeError(
-            f"{who}: input {tensor.name!r} must have shape {_text(want)}, got {got}\n"
-            f"hint: {_rank_hint(want, got)}"
-        )
-    return array
-
-
-def _text(shape: Sequence[int | None]) -> str:
-    letters = ["B", "T", "I"] if len(shape) == 3 else ["B", *["?"] * (len(shape) - 1)]
-    parts = [
-        letter if size is None else str(size) for letter, size in zip(letters, shape, strict=True)
-    ]
-    return f"({', '.join(parts)})" if len(parts) > 1 else f"({parts[0]},)"
-
-
-def _rank_hint(want: Iterable[Any], got: Sequence[int]) -> str:
-    sizes = list(want)
-    if len(sizes) == len(got) + 1 and sizes[0] is None:
-        return "add the batch axis: x[None] is a batch of one"
-    return "the axes are (batch, time steps, features) for a sequence"

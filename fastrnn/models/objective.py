@@ -100,6 +100,10 @@ class Objective:
         final = getattr(layer, "final_activation", None) if tensor.node.inputs else None
         return final if final == fuses and layer.activity_regularizer is None else None
 
+    def asked(self) -> list[list[Any]]:
+        """Return what was asked for as metrics, per output."""
+        return [[*plain, *weighted] for plain, weighted in zip(*self._asked, strict=True)]
+
     @property
     def metrics(self) -> list[Any]:
         """The metric objects in use; none before the first batch."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import numpy as np
 
 from ..callbacks import CallbackList
 from ..errors import ArgumentError, ShapeError
+from ..hints import unexpected
 from . import structure
 from .columns import Ragged
 from .data import Batch, Batches, source
@@ -77,11 +78,14 @@ class Predicting:
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        **unknown: Never,
     ) -> Any:
         """Return the outputs for `x`, in the form of the model's outputs; cheap enough for loops.
 
         For a list of arrays of different length, outputs that have time steps are such lists too.
         """
+        if unknown:
+            raise unexpected(self.predict, unknown)
         batches = self._source("predict", x, None, None, batch_size=batch_size, steps=steps)
         listeners = None
         if callbacks or verbose not in (0, "auto"):
@@ -118,8 +122,10 @@ class Predicting:
             for y, cover in zip(outputs, self._graph.collect(covers), strict=True)
         ]
 
-    def predict_on_batch(self, x: Any) -> Any:
+    def predict_on_batch(self, x: Any, **unknown: Never) -> Any:
         """Return the outputs for one batch."""
+        if unknown:
+            raise unexpected(self.predict_on_batch, unknown)
         outputs = self._outputs(self._one("predict_on_batch", x, None, None).x)
         return structure.rebuild(self._output_form, outputs)  # type: ignore[attr-defined]
 

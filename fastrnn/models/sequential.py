@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import custom, kind_of
+from ..config import custom
 from ..errors import ArgumentError
+from ..hints import kind_of
 from ..layers import InputLayer, Layer, Tensor
 from ..layers.registry import deserialize
 from ..layers.sharing import reading, writing
@@ -44,6 +45,11 @@ class Sequential(Model):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name, trainable=trainable)
+        if isinstance(layers, Layer):
+            raise ArgumentError(
+                f"{self.name}: layers must be a list of layers, got {kind_of(layers)} alone\n"
+                "hint: Sequential([LSTM(32), Dense(1)])"
+            )
         self._stack: list[Layer] = []
         self._entry: Tensor | None = None
         for layer in layers or ():
@@ -78,7 +84,11 @@ class Sequential(Model):
         if any(layer.name == other.name for other in self._stack):
             raise ArgumentError(
                 f"{self.name}: each layer must have a name of its own, got {layer.name!r} twice\n"
-                "hint: pass name= to one of them"
+                + (
+                    "hint: it is the same layer: make another, or call it twice and make a Model"
+                    if layer in self._stack
+                    else "hint: pass name= to one of them"
+                )
             )
         self._extend(layer)
         self._stack.append(layer)

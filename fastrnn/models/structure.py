@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ArgumentError
+from ..hints import nearest
 from ..layers import Layer, Tensor
 
-__all__ = ["flatten", "match", "names", "rebuild", "walk"]
+__all__ = ["find", "flatten", "match", "names", "rebuild", "walk"]
 
 
 def flatten(form: Any) -> list[Any]:
@@ -74,3 +75,30 @@ def walk(layer: Layer) -> Iterator[Layer]:
             seen.add(id(one))
             yield one
             todo += one.sublayers()
+
+
+def find(layers: Sequence[Layer], name: str | None, index: int | None) -> Layer:
+    """Return the layer of that name, or at that index."""
+    if (name is None) == (index is None):
+        raise ArgumentError(
+            "get_layer: either name or index must be given\nhint: model.summary() shows names"
+        )
+    if index is not None:
+        if not -len(layers) <= index < len(layers):
+            raise ArgumentError(
+                f"get_layer: index must be below {len(layers)}, got {index}\n"
+                "hint: model.layers lists the layers"
+            )
+        return layers[index]
+    if isinstance(name, int):
+        raise ArgumentError(
+            f"get_layer: name must be a string, got {name}\nhint: get_layer(index={name})"
+        )
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    names = [layer.name for layer in layers]
+    raise ArgumentError(
+        f"get_layer: name must be one of {', '.join(names)}; got {name!r}{nearest(name, names)}\n"
+        "hint: model.summary() shows names"
+    )

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..hints import explained
 from ..layers import InputLayer
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ WIDEST = {3: 88, 4: 108}
 EDGES = {3: (0.45, 0.80, 1.0), 4: (0.3, 0.56, 0.74, 1.0)}
 
 
+@explained
 def print_summary(
     model: Any,
     line_length: int | None = None,

@@ -116,6 +116,10 @@ def _class_weights(who: str, target: Any, class_weight: Any, weight: Any) -> np.
         )
     try:
         table = {int(number): float(value) for number, value in class_weight.items()}
+        if any(float(number) % 1 for number in class_weight) or not all(
+            value >= 0 for value in table.values()
+        ):
+            raise ValueError("a class is an integer, its weight at least 0")
     except (AttributeError, TypeError, ValueError):
         raise ArgumentError(
             f"{who}: class_weight must be a dict of class number -> weight, got {class_weight!r}\n"
@@ -124,7 +128,15 @@ def _class_weights(who: str, target: Any, class_weight: Any, weight: Any) -> np.
     classes = np.asarray(target)
     if classes.ndim > 1:
         classes = classes.argmax(axis=-1) if classes.shape[-1] != 1 else classes[..., 0]
-    classes = np.round(classes).astype(np.int64)
+    whole = np.round(classes).astype(np.int64)
+    if not np.array_equal(whole, classes):
+        odd = classes[(whole != classes) & ((classes < 0) | (classes > 1))]
+        if odd.size:
+            raise ArgumentError(
+                f"{who}: class_weight needs classes, got the target {odd[0]}\n"
+                "hint: numbers that are no classes go with sample_weight"
+            )
+    classes = whole
     weights = np.ones(classes.shape)
     for number, value in table.items():
         weights[classes == number] = value

@@ -22,6 +22,7 @@ from typing import Any
 
 from ..config import Registry, plain
 from ..errors import ArgumentError
+from ..hints import missing_names
 from ..plugins import Plugins
 from . import schedules
 from .adadelta import Adadelta
@@ -102,3 +103,6 @@ def serialize(optimizer: Optimizer) -> Any:
 def deserialize(config: Any) -> Any:
     """Return the optimizer that `serialize` described, without any state."""
     return get(config)
+
+
+missing_names(__name__)

@@ -7,13 +7,14 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .. import schedules
-from ..config import Configured, arguments_of, plain, unknown_argument
+from ..config import Configured, arguments_of, plain
 from ..errors import ArgumentError, NotSettableError
+from ..hints import FORMER, Checked, Former, unknown_argument
 
 __all__ = ["Optimizer", "Step"]
 
@@ -43,7 +44,7 @@ class Step:
         return self.recompute()
 
 
-class Optimizer(Configured):
+class Optimizer(Checked, Configured):
     """Turns gradients into updates of parameters; third parties write `init_state` and `update`.
 
     `scope` says what `update` may be given: "parameter", one parameter at a time; "elementwise",
@@ -72,6 +73,8 @@ class Optimizer(Configured):
     """
 
     scope: ClassVar[str] = "parameter"
+    if not TYPE_CHECKING:
+        lr = Former()
 
     # Here and not in __init__, since assigning the learning rate looks at what it was before.
     _learning_rate: Any = 0.001
@@ -148,6 +151,13 @@ class Optimizer(Configured):
             value = self._number(value)
         self._learning_rate = value
 
+    def instead(self, name: str) -> str | None:
+        """Return what to do rather than to set `name`, if that looks like a mistake."""
+        meant = super().instead(FORMER.get(name, name))
+        if meant or not type(self).__module__.startswith("fastrnn."):
+            return meant
+        return f"one of {', '.join(self.settable())}"  # ours are complete: anything else is lost
+
     def rate(self, iteration: int) -> float:
         """Return the learning rate of step `iteration`, counted from 0."""
         rate = self._learning_rate
@@ -198,6 +208,11 @@ class Optimizer(Configured):
                 f"{type(self).__name__}: learning_rate must be a number, a schedule or a function, "
                 f"got {value!r}\nhint: for example 0.001"
             )
+        if not value >= 0:
+            raise ArgumentError(
+                f"{type(self).__name__}: learning_rate must be at least 0, got {value!r}\n"
+                "hint: updates go against the gradient by themselves"
+            )
         return float(value)
 
     def _check(self, unknown: dict[str, Any]) -> None:
@@ -206,8 +221,7 @@ class Optimizer(Configured):
         if unknown.pop("decay", None) is not None:
             warnings.warn(f"{who}: decay is no longer supported and is ignored", stacklevel=4)
         if unknown:
-            name = next(iter(unknown))
-            raise ArgumentError(unknown_argument(who, name, arguments_of(type(self))))
+            raise unknown_argument(who, unknown, arguments_of(type(self)))
         clips = ("clipnorm", "clipvalue", "global_clipnorm")
         given = [f"{name}={getattr(self, name)}" for name in clips if getattr(self, name)]
         if len(given) > 1:

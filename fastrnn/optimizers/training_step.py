@@ -123,7 +123,8 @@ class TrainingStep:
         """Update the parameters; `closure` computes the loss and the gradients again."""
         iteration = self.iterations
         self._clear_unused()
-        self.iterations = self.optimizer._iterations = iteration + 1
+        self.iterations = iteration + 1
+        object.__setattr__(self.optimizer, "_iterations", iteration + 1)  # once a batch: no checks
         if not self._sums or self._accumulate(iteration):
             try:
                 self._update(iteration, closure)

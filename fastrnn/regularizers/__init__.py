@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config import Registry
 from ..errors import ArgumentError
+from ..hints import missing_names
 from ..plugins import Plugins
 from .activities import ActivityL2, TemporalActivation
 from .norms import L1, L1L2, L2
@@ -74,3 +75,6 @@ def get(identifier: Any) -> Any:
         f"regularizer must have penalty and add_gradient, got {made!r}\n"
         "hint: derive a class from fastrnn.regularizers.Regularizer; a function has no gradient"
     )
+
+
+missing_names(__name__)

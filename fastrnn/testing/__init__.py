@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..hints import missing_names
 from .gradients import check_gradients
 from .report import Check, Result, conform, run_checks
 
@@ -75,3 +76,6 @@ def check_regularizer(
 
 def _name(factory: Any) -> str:
     return str(getattr(factory, "__name__", factory))
+
+
+missing_names(__name__)

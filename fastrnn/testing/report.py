@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..config import nearest
 from ..errors import ArgumentError, ConformanceError
+from ..hints import nearest
 
 __all__ = ["Check", "Result", "conform", "expect", "run_checks", "same_bits"]
 

@@ -1,5 +1,6 @@
 """What prepares data for models: padding, one-hot targets, windows over time series."""
 
+from ..hints import missing_names
 from ..random import set_random_seed
 from .dataset import PyDataset, Sequence
 from .padding import pad_sequences
@@ -15,3 +16,5 @@ __all__ = [
     "timeseries_dataset_from_array",
     "to_categorical",
 ]
+
+missing_names(__name__)

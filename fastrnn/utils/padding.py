@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..hints import explained
 
 __all__ = ["pad_sequences"]
 
 SIDES = ("pre", "post")
 
 
+@explained
 def pad_sequences(
     sequences: Any,
     maxlen: int | None = None,
@@ -61,7 +63,7 @@ def pad_sequences(
         if length == 0:
             continue
         steps = sequence[length - kept :] if truncating == "pre" else sequence[:kept]
-        steps = np.asarray(steps, dtype=dtype)
+        steps = _as_steps(steps, dtype, row)
         if steps.shape[1:] != shape and kept:
             raise ShapeError(
                 f"pad_sequences: steps must have shape {shape}, got {steps.shape[1:]} in sequence "
@@ -70,6 +72,20 @@ def pad_sequences(
         if kept:
             result[row, slice(maxlen - kept, None) if padding == "pre" else slice(kept)] = steps
     return result
+
+
+def _as_steps(steps: Any, dtype: Any, row: int) -> np.ndarray:
+    """Return the steps in the dtype, if that loses nothing but digits of floats."""
+    found = np.asarray(steps)
+    text = found.dtype.kind in "US" and np.dtype(dtype).kind in "iufb"
+    if text or (found.dtype.kind == "f" and np.dtype(dtype).kind in "iu" and (found % 1).any()):
+        what = "words" if text else "fractions"
+        hint = "turn words into integers first" if text else "pass dtype='float32'"
+        raise ArgumentError(
+            f"pad_sequences: sequences must hold {np.dtype(dtype).name}, got {what} in sequence "
+            f"{row}\nhint: {hint}"
+        )
+    return np.asarray(steps, dtype=dtype)
 
 
 def _lengths(sequences: Any) -> list[int]:

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DTypeError
+from ..hints import explained
 
 __all__ = ["to_categorical"]
 
 
+@explained
 def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """Return one-hot rows for class numbers: y[..., k] = 1 where x[...] = k, else 0.
 

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..hints import explained
 from ..random import generator, new_key
 from .dataset import PyDataset
 
 __all__ = ["TimeseriesDataset", "timeseries_dataset_from_array"]
 
 
+@explained
 def timeseries_dataset_from_array(
     data: Any,
     targets: Any,
