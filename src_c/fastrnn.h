@@ -97,8 +97,14 @@ typedef struct {
     const void *r;            /* packed R (k, groups * H), or raw as in fr_product */
     ptrdiff_t r_row;
     const ptrdiff_t *r_start;
-    void *g; /* (rows, blocks * H) in: x W + b; out: saved gates if save, else undefined */
+    void *
+        g; /* (rows, blocks * H) in: x W + b, unless x is given; out: saved gates if save, else undefined */
     ptrdiff_t ld_g;
+    const void *
+        x; /* RNN, LSTM: NULL, or the input: row token[i] belongs to row i. Then the step makes x W + b, too */
+    ptrdiff_t ld_x, inputs;
+    const void *w; /* packed W (inputs, groups * H) */
+    const void *bias; /* NULL or (groups * H,) */
     const void *bias_q; /* GRU: (H,) start of the chain of q */
     const void *h_prev; /* GRU: (rows, H) the state that z mixes in */
     ptrdiff_t ld_h_prev;

@@ -148,6 +148,11 @@ MUTANTS = [
      "    if e.sync:\n        stop = fr_barrier(team, size)\n", "    pass\n"),
     ("batch plan: a row between two threads", LOOP,
      "if sum >= high and rank < size - 1:", "if sum > high and rank < size - 1:"),
+    ("x W within the step: rows of the first band", STEP,
+     "s->token[t->first + r] * s->ld_x", "s->token[r] * s->ld_x"),
+    ("x W within the step: the bias of the first units", STEP,
+     "at[v] = s->bias ? panel->group[v] * s->units + panel->unit[v] : 0;",
+     "at[v] = s->bias ? panel->group[v] * s->units : 0;"),
     # ---- lowering, weights, products, sweeps
     ("reverse starts at T", RAGGED, "t = limit - 1 - s if reverse else s", "t = T - 1 - s if reverse else s"),
     ("mask not reversed", RAGGED, "t = limit - 1 - step if reverse else step", "t = step"),

@@ -17,6 +17,7 @@ cdef struct Forward:
     int activation, recurrent_activation, plan
     int team                    # the threads that its buffers have room for
     bint pack, raw              # pack the weights first; read them unpacked
+    bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
     bint pieces                 # low memory: the gates of a few steps at a time
     bint training, low
     double clip

@@ -148,6 +148,9 @@ cdef class Job:
                 f.room_size = lot_bytes(f, input_source(m), threads)
                 add_part(work, &f.room, 1, f.room_size)
             add_part(work, &f.packs, 1, packs)
+        # A short product x W costs more to store and to read again than it saves by its many rows.
+        f.joined = (m.layout.one_order and m.inputs <= 48 and f.tokens >= 8 * f.steps * threads and not f.raw
+                    and not f.pieces)
         if not f.keep_g:
             # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
             add_part(work, &f.g, max(f.chunk, B) if f.pieces else B + f.chunk * chunks, f.ld_g * item)

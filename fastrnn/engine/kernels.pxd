@@ -58,6 +58,10 @@ cdef extern from "fastrnn.h" nogil:
         const Py_ssize_t *r_start
         void *g
         Py_ssize_t ld_g
+        const void *x
+        Py_ssize_t ld_x, inputs
+        const void *w
+        const void *bias
         const void *bias_q
         const void *h_prev
         Py_ssize_t ld_h_prev

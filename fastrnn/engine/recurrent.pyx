@@ -179,6 +179,7 @@ cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g,
     s.r_start = &m.r_start[0]
     s.g = g
     s.ld_g = f.ld_g
+    s.x = NULL
     s.bias_q = m.bias_q
     s.y = NULL
     s.peephole = m.peephole
@@ -201,7 +202,7 @@ cdef void run_step(const Forward *f, int kind, const fr_forward *s, fr_team *tea
             part.c_prev = <const char *> part.c_prev + rows * s.ld_c_prev * item
             part.c = <char *> part.c + rows * s.ld_c * item
         part.h = <char *> part.h + rows * s.ld_h * item
-        part.token += rows if s.y != NULL else 0
+        part.token += rows
         if rank == 0 and fr_due(team, <double> rows * s.k * f.ld_g):
             poll(team)
 
@@ -242,11 +243,14 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     if f.c != NULL:
         c = f.c + first * f.H * item
     s.c = c
+    s.token = f.token + first
+    if f.joined:
+        s.x, s.w, s.bias = f.x, m.w_packed, m.bias
+        s.ld_x = s.inputs = f.inputs
     if m.projection == NULL:
         s.h = h
         s.ld_h = f.ld_h
         s.y = f.y
-        s.token = f.token + first
         s.ld_y = f.K
     else:
         s.h = f.m_rows + (first if f.keep_m else e.row0) * f.H * item
@@ -355,7 +359,8 @@ cdef bint forward_extent(const Forward *f, const Extent *e, fr_team *team, int r
         while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
             tokens += rows_at(f, e, step1)
             step1 += 1
-        project_input(f, e, step, step1, g, team, rank)
+        if not f.joined:
+            project_input(f, e, step, step1, g, team, rank)
         while step < step1:
             if f.keep_g:
                 g = f.g + (f.offset[step] + e.row0) * f.ld_g * item

@@ -7,8 +7,28 @@ typedef struct {
     ptrdiff_t first, rows;
 } M(step_tile);
 
-/* t->sum. The chains start from the gate buffer from block `block` on, but for the last group if last is not NULL: then
- * from the vector last (H,). */
+/* t->sum = b + x W, where the chains of h_in R go on. */
+INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c) {
+    static const REAL zeros[LANES] = {0};
+    const M(panel) *panel = &t->panel;
+    const REAL *a[BAND], *init[BAND];
+    _Alignas(64) REAL bias[FR_MAX_VECTORS * LANES];
+    ptrdiff_t at[FR_MAX_VECTORS];
+    for (int v = 0; v < panel->pieces; v++)
+        at[v] = s->bias ? panel->group[v] * s->units + panel->unit[v] : 0;
+    const int direct = panel->full || !s->bias;
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        a[r] = (const REAL *)s->x + s->token[t->first + r] * s->ld_x;
+        init[r] = !s->bias ? zeros : direct ? (const REAL *)s->bias : bias;
+    }
+    if (!direct) M(gather)(panel, s->bias, at, NULL, bias);
+    M(tiles_packed)(panel, t->rows, s->inputs, a, (const REAL *)s->w + panel->offset * s->inputs,
+                    M(depth_parts)(s->inputs, panel->width), init, direct ? at : M(vector_at), c,
+                    M(vector_at));
+}
+
+/* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
+ * last group if last is not NULL: then from the vector last (H,). */
 INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
                             M(step_tile) * t) {
     const REAL *a[BAND], *init[BAND];
@@ -17,15 +37,16 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
     const M(panel) *panel = &t->panel;
     for (int v = 0; v < panel->pieces; v++)
         at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
-    const int direct = panel->full && !last;
+    const int direct = panel->full && !last && !s->x;
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         const REAL *g = (const REAL *)s->g + (t->first + r) * s->ld_g;
         a[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
         c[r] = t->sum + r * panel->width;
         init[r] = direct ? g : c[r];
-        if (direct) continue;
+        if (direct || s->x) continue;
         M(gather)(panel, g, at_g, last ? last + panel->unit[panel->pieces - 1] : NULL, c[r]);
     }
+    if (s->x) M(step_input)(s, t, c);
     const ptrdiff_t *const from = direct ? at_g : M(vector_at);
     if (s->r_row)
         M(tiles_raw)(panel, t->rows, s->k, a, s->r, s->r_row, s->r_start, init, from, c,

@@ -5,6 +5,7 @@
 
 static void rnn_case(const shape *s) {
     step a = step_begin(s, "rnn", 1);
+    step_give_input(s, &a);
     const matrix r = step_weights(s, 1);
     for (ptrdiff_t i = 0; i < s->rows; i++)
         for (ptrdiff_t u = 0; u < s->units; u++) {
@@ -20,6 +21,7 @@ static void rnn_case(const shape *s) {
 
 static void lstm_case(const shape *s) {
     step a = step_begin(s, "lstm", FR_LSTM_BLOCKS);
+    step_give_input(s, &a);
     const matrix r = step_weights(s, FR_LSTM_BLOCKS);
     const double clip = a.forward.clip;
     for (ptrdiff_t row = 0; row < s->rows; row++)
@@ -81,6 +83,7 @@ void check_cells(const fr_kernels *k) {
                 /* An exponential of exponentials leaves every tolerance behind. */
                 if (s.act == FR_EXPONENTIAL) s.rec = FR_SIGMOID;
                 s.raw = s.rows <= FR_RAW_ROWS && turn / 2 % 2;
+                s.inputs = s.raw || turn / 5 % 2 ? 0 : 1 + turn % 22;
                 s.save = turn % 5 != 0;
                 s.with_y = turn / 3 % 2;
                 s.apart = turn / 4 % 2;

@@ -23,9 +23,9 @@ step step_begin(const shape *s, const char *cell, ptrdiff_t blocks) {
     const fr_kernels *k = s->k;
     check_begin("%s f%d %s rows=%td units=%td k=%td act=%d rec=%d raw=%d save=%d y=%d apart=%d "
                 "peephole=%d clip=%d "
-                "masked=%d",
+                "masked=%d inputs=%td",
                 k->target, 8 * k->itemsize, cell, s->rows, s->units, s->inner, s->act, s->rec,
-                s->raw, s->save, s->with_y, s->apart, s->peephole, s->clip, s->masked);
+                s->raw, s->save, s->with_y, s->apart, s->peephole, s->clip, s->masked, s->inputs);
     const ptrdiff_t units = s->units, ld = units + 2, ld_g = blocks * units + 1,
                     ld_h_in = s->inner + 1;
     const ptrdiff_t size = (s->rows - 1) * ld + units, tokens = 2 * s->rows;
@@ -86,6 +86,23 @@ step step_begin(const shape *s, const char *cell, ptrdiff_t blocks) {
     return a;
 }
 
+void step_give_input(const shape *s, step *a) {
+    if (!s->inputs) return;
+    const ptrdiff_t ld = s->inputs + 1, columns = a->blocks * s->units;
+    fr_forward *f = &a->forward;
+    a->w = matrix_make(s->k, s->inputs, a->blocks, s->units, 0);
+    for (ptrdiff_t i = 0; i < a->w.values->n; i++)
+        set(a->w.values, i, get(a->w.values, i) / (2 * sqrt((double)s->inputs)));
+    a->x = check_random(s->k, "x", 2 * s->rows * ld);
+    a->bias = check_random(s->k, "bias", s->inputs % 2 ? columns : 0);
+    f->x = a->x->data;
+    f->ld_x = ld;
+    f->inputs = s->inputs;
+    f->token = a->token;
+    f->w = matrix_pack(s->k, a->w, s->inputs, a->blocks, s->units)->data;
+    if (a->bias->n) f->bias = a->bias->data;
+}
+
 /* Element (row, block, unit) of the gate buffer. */
 ptrdiff_t step_gate(const step *a, const shape *s, ptrdiff_t row, ptrdiff_t block, ptrdiff_t u) {
     return row * a->ld_g + block * s->units + u;
@@ -102,8 +119,13 @@ double step_times_r(const shape *s, const array *left, ptrdiff_t ld, matrix r, p
 
 double step_gate_sum(const shape *s, const step *a, matrix r, ptrdiff_t row, ptrdiff_t block,
                      ptrdiff_t group, ptrdiff_t u) {
-    return get(a->g, step_gate(a, s, row, block, u)) +
-           step_times_r(s, a->h_in, s->inner + 1, r, row, group, u);
+    double input = get(a->g, step_gate(a, s, row, block, u));
+    if (a->x) {
+        input = a->bias->n ? get(a->bias, block * s->units + u) : 0;
+        for (ptrdiff_t j = 0; j < s->inputs; j++)
+            input += get(a->x, a->token[row] * a->forward.ld_x + j) * matrix_at(a->w, j, block, u);
+    }
+    return input + step_times_r(s, a->h_in, s->inner + 1, r, row, group, u);
 }
 
 void step_want_h(const shape *s, step *a, ptrdiff_t row, ptrdiff_t u, double h) {

@@ -7,6 +7,7 @@
 typedef struct {
     const fr_kernels *k;
     ptrdiff_t rows, units, inner;      /* inner: columns of h_in */
+    ptrdiff_t inputs;                  /* of x, if the step makes x W; else 0 */
     int act, rec;
     int raw, save, with_y, apart;      /* apart: in two calls, as two threads would */
     int peephole, clip, masked;
@@ -14,12 +15,15 @@ typedef struct {
 
 /* The arrays of a step. Gates are read from `g` before the kernel runs, so keep their sums at once. */
 typedef struct {
-    array *g, *h_in, *h, *y, *h_prev, *c_prev, *c, *dh, *dc, *dy, *peephole, *bias_q;
+    array *g, *h_in, *h, *y, *h_prev, *c_prev, *c, *dh, *dc, *dy, *peephole, *bias_q, *x, *bias;
+    matrix w;
     ptrdiff_t blocks, ld_g, ld, *token;
     fr_forward forward;
     fr_backward backward;
 } step;
 
+/* The input x and its weights, for a cell whose groups are the blocks of the gate buffer. */
+void step_give_input(const shape *s, step *a);
 /* R of a spectral radius near 1: the sums of a step stay where the activations are curved. */
 matrix step_weights(const shape *s, ptrdiff_t groups);
 /* Arrays and arguments that all cells share. */
