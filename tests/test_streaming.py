@@ -295,6 +295,21 @@ def test_a_layer_that_changes_between_two_steps(change):
         np.testing.assert_array_equal(stream.step(x[:, t]), expected.step(x[:, t]))
 
 
+@pytest.mark.parametrize("broken", [{"activation": "tahn"}, {"cell_clip": -1}])
+def test_a_layer_that_cannot_run_is_refused_at_every_step(broken):
+    model, x = MODELS["lstm"](), data(B, T, I)
+    whole, stream = model.predict(x, verbose=0), model.stream(B)
+    stream.step(x[:, 0])
+    layer = model.layers[0]
+    before = {name: getattr(layer, name) for name in broken}
+    vars(layer).update(broken)
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=f"{next(iter(broken))} must be"):
+            stream.step(x[:, 1])
+    vars(layer).update(before)
+    np.testing.assert_array_equal(stream.step(x[:, 1]), whole[:, 1])
+
+
 def test_training_between_two_steps():
     model = MODELS["lstm"]()
     x = data(B, T, I)
