@@ -150,6 +150,24 @@ def test_state_reset_out_and_pickle():
     np.testing.assert_array_equal(y[1], model.stream().step(x[1:2, 2])[0])
 
 
+def test_rows_that_are_reset_begin_with_the_state_that_the_graph_gives():
+    x, start = layers.Input((None, I)), layers.Input((5,))
+    y = layers.GRU(5, return_sequences=True)(layers.Masking()(x), initial_state=start)
+    model = Model([x, start], y)
+    steps, h = data(B, T, I), data(B, 5, seed=1)
+    steps[:2, 3] = 0  # after the reset the first step of row 0 is masked, too
+    stream = model.stream(B)
+    for t in range(3):
+        stream.step([steps[:, t], h])
+    stream.reset([0])
+    later = model.predict([steps[:1, 3:], h[:1]], verbose=0)
+    whole = model.predict([steps, h], verbose=0)
+    for t in range(3, T):
+        y = stream.step([steps[:, t], h])
+        np.testing.assert_array_equal(y[0], later[0, t - 3])
+        np.testing.assert_array_equal(y[1:], whole[1:, t])
+
+
 def test_outputs_belong_to_the_caller():
     model = sequences(layers.GRU(4, return_sequences=True))
     x = data(1, T, I)

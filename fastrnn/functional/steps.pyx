@@ -218,12 +218,12 @@ cdef class RecurrentStep(Step):
         self.load(state)
         self.started, self.begun = True, True
 
-    cdef int load(self, state) except -1:
+    cdef int load(self, state, rows=...) except -1:
         w = self.weights
         h, c = start_of(self.who, w.cell, state, self.rows, w.m.K, w.m.H, self.number)
-        self.h[...] = h
+        self.h[rows] = h[rows]
         if c is not None:
-            self.c[...] = c
+            self.c[rows] = c[rows]
         return 0
 
     def reset(self, rows=None):
@@ -237,14 +237,14 @@ cdef class RecurrentStep(Step):
                     part[rows] = 0
 
     cdef int begin(self, list values) except -1:
-        """Before the first step the state is the one that the graph gives, or zero."""
-        if len(self.reads) > 1:
-            self.load([values[slot] for slot in self.reads[1:]])
-        else:
+        """Before its first valid step a row has the state that the graph gives, or zero."""
+        if not self.started:
+            self.begun = np.zeros(self.rows, bool)
             self.h[...] = 0
             if self.c is not None:
                 self.c[...] = 0
-        self.begun = np.zeros(self.rows, bool)
+        if len(self.reads) > 1:
+            self.load([values[slot] for slot in self.reads[1:]], ~self.begun)
         return 0
 
     cdef void keep(self) noexcept:
@@ -256,14 +256,15 @@ cdef class RecurrentStep(Step):
 
     cpdef run(self, list values, list masks):
         mask = masks[self.x_slot]
-        if not self.started:
+        if not self.started or self.begun is not True:
             self.begin(values)
         y = self.advance(values[self.x_slot], mask)
         self.begun_next = True
         if mask is not None:
             # Before its first valid step a row's output is zero, even where the graph gives an initial state.
-            self.begun_next = begun = self.begun | mask
+            begun = self.begun | mask
             if not begun.all():
+                self.begun_next = begun
                 y = np.where(begun[:, None], y, y.dtype.type(0))
         values[self.y_slot] = y
         if len(self.writes) > 1:
