@@ -397,6 +397,41 @@ def test_a_step_within_a_step_is_refused():
     np.testing.assert_array_equal(stream.step(x[:, 0]), first)
 
 
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda stream: stream.reset(),
+        lambda stream: stream.reset([1]),
+        lambda stream: stream.state,
+        lambda stream: setattr(stream, "state", [(np.zeros((B, 5), np.float32),)]),
+        pickle.dumps,
+    ],
+)
+def test_a_step_that_is_running_is_the_only_one_at_the_state(do):
+    """A reset would be lost, and what is read could be half of one step and half of the next."""
+    refused = []
+
+    class Meddler(layers.Layer):
+        per_step = True
+
+        def forward(self, x, *, mask=None, training=False):
+            if meddling:
+                with pytest.raises(StateError, match=r"another step was running\nhint: "):
+                    do(stream)
+                refused.append(True)
+            return x
+
+    meddling = False
+    model, x = sequences(layers.GRU(5, return_sequences=True), Meddler()), data(B, T, I)
+    whole, stream = model.predict(x, verbose=0), model.stream(B)
+    meddling = True
+    for t in range(2):
+        np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+    assert len(refused) == 2
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[:, 0]), whole[:, 0])
+
+
 def test_several_threads_with_a_stream_each():
     model = MODELS["wide"]()
     x = data(4, T, I)

@@ -78,15 +78,27 @@ cdef class Steps:
 
         `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
         """
-        if fr_set_before(&self.claimed):
-            raise StateError(
-                "stream: step came while another step was running\n"
-                "hint: a stream is one sequence: model.stream() makes one for each thread"
-            )
+        self.claim("step")
         try:
             return self.take(x, out)
         finally:
             fr_clear(&self.claimed)
+
+    def _alone(self, str what, function):
+        """What `function` returns, called while no step is running and none can begin."""
+        self.claim(what)
+        try:
+            return function()
+        finally:
+            fr_clear(&self.claimed)
+
+    cdef int claim(self, str what) except -1:
+        if fr_set_before(&self.claimed):
+            raise StateError(
+                f"stream: {what} came while another step was running\n"
+                "hint: a stream is one sequence: model.stream() makes one for each thread"
+            )
+        return 0
 
     cdef take(self, x, out):
         cdef list values = [None] * self.slots, masks = [None] * self.slots
