@@ -316,6 +316,9 @@ def test_squared_errors_in_one_sweep():
             assert fortran[0] == value and fortran[1].tobytes() == dy.tobytes()
     big = np.full((2, 1), 1e30, np.float32)
     assert mse.compute(np.zeros_like(big), big)[0] == math.inf
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a number that float32 cannot hold is as silent
+        assert mse.compute([[0.0]], big[:1])[0] == mse.compute(np.array([[1e300]]), big[:1])[0]
 
     class Quartic(losses.MeanSquaredError):
         def terms(self, y_true, y_pred):

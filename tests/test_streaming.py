@@ -150,6 +150,24 @@ def test_state_reset_out_and_pickle():
     np.testing.assert_array_equal(y[1], model.stream().step(x[1:2, 2])[0])
 
 
+def test_rows_that_are_reset_begin_with_the_state_that_the_graph_gives():
+    x, start = layers.Input((None, I)), layers.Input((5,))
+    y = layers.GRU(5, return_sequences=True)(layers.Masking()(x), initial_state=start)
+    model = Model([x, start], y)
+    steps, h = data(B, T, I), data(B, 5, seed=1)
+    steps[:2, 3] = 0  # after the reset the first step of row 0 is masked, too
+    stream = model.stream(B)
+    for t in range(3):
+        stream.step([steps[:, t], h])
+    stream.reset([0])
+    later = model.predict([steps[:1, 3:], h[:1]], verbose=0)
+    whole = model.predict([steps, h], verbose=0)
+    for t in range(3, T):
+        y = stream.step([steps[:, t], h])
+        np.testing.assert_array_equal(y[0], later[0, t - 3])
+        np.testing.assert_array_equal(y[1:], whole[1:, t])
+
+
 def test_outputs_belong_to_the_caller():
     model = sequences(layers.GRU(4, return_sequences=True))
     x = data(1, T, I)
@@ -295,6 +313,21 @@ def test_a_layer_that_changes_between_two_steps(change):
         np.testing.assert_array_equal(stream.step(x[:, t]), expected.step(x[:, t]))
 
 
+@pytest.mark.parametrize("broken", [{"activation": "tahn"}, {"cell_clip": -1}])
+def test_a_layer_that_cannot_run_is_refused_at_every_step(broken):
+    model, x = MODELS["lstm"](), data(B, T, I)
+    whole, stream = model.predict(x, verbose=0), model.stream(B)
+    stream.step(x[:, 0])
+    layer = model.layers[0]
+    before = {name: getattr(layer, name) for name in broken}
+    vars(layer).update(broken)
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=f"{next(iter(broken))} must be"):
+            stream.step(x[:, 1])
+    vars(layer).update(before)
+    np.testing.assert_array_equal(stream.step(x[:, 1]), whole[:, 1])
+
+
 def test_training_between_two_steps():
     model = MODELS["lstm"]()
     x = data(B, T, I)
@@ -362,6 +395,41 @@ def test_a_step_within_a_step_is_refused():
     layer.stream = None
     stream.reset()
     np.testing.assert_array_equal(stream.step(x[:, 0]), first)
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda stream: stream.reset(),
+        lambda stream: stream.reset([1]),
+        lambda stream: stream.state,
+        lambda stream: setattr(stream, "state", [(np.zeros((B, 5), np.float32),)]),
+        pickle.dumps,
+    ],
+)
+def test_a_step_that_is_running_is_the_only_one_at_the_state(do):
+    """A reset would be lost, and what is read could be half of one step and half of the next."""
+    refused = []
+
+    class Meddler(layers.Layer):
+        per_step = True
+
+        def forward(self, x, *, mask=None, training=False):
+            if meddling:
+                with pytest.raises(StateError, match=r"another step was running\nhint: "):
+                    do(stream)
+                refused.append(True)
+            return x
+
+    meddling = False
+    model, x = sequences(layers.GRU(5, return_sequences=True), Meddler()), data(B, T, I)
+    whole, stream = model.predict(x, verbose=0), model.stream(B)
+    meddling = True
+    for t in range(2):
+        np.testing.assert_array_equal(stream.step(x[:, t]), whole[:, t])
+    assert len(refused) == 2
+    stream.reset()
+    np.testing.assert_array_equal(stream.step(x[:, 0]), whole[:, 0])
 
 
 def test_several_threads_with_a_stream_each():

@@ -1,6 +1,9 @@
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
+
+Result = TypeVar("Result")
 
 class Step:
     def run(self, values: list[Any], masks: list[Any]) -> None: ...
@@ -15,6 +18,7 @@ class Steps:
         result: int,
     ) -> None: ...
     def step(self, x: Any, out: Any = None) -> Any: ...
+    def _alone(self, what: str, function: Callable[[], Result]) -> Result: ...
 
 class PlainStep(Step):
     def __init__(self, layer: Any, read: int, write: int) -> None: ...

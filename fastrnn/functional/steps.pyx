@@ -78,15 +78,27 @@ cdef class Steps:
 
         `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
         """
-        if fr_set_before(&self.claimed):
-            raise StateError(
-                "stream: step came while another step was running\n"
-                "hint: a stream is one sequence: model.stream() makes one for each thread"
-            )
+        self.claim("step")
         try:
             return self.take(x, out)
         finally:
             fr_clear(&self.claimed)
+
+    def _alone(self, str what, function):
+        """What `function` returns, called while no step is running and none can begin."""
+        self.claim(what)
+        try:
+            return function()
+        finally:
+            fr_clear(&self.claimed)
+
+    cdef int claim(self, str what) except -1:
+        if fr_set_before(&self.claimed):
+            raise StateError(
+                f"stream: {what} came while another step was running\n"
+                "hint: a stream is one sequence: model.stream() makes one for each thread"
+            )
+        return 0
 
     cdef take(self, x, out):
         cdef list values = [None] * self.slots, masks = [None] * self.slots
@@ -164,8 +176,8 @@ cdef class RecurrentStep(Step):
         """The job of a step, as weights, activations and threads are now."""
         layer = self.layer
         cdef Weights w
-        self.parameters = layer.parameters
-        self.ticks, packed = layer.packing()
+        self.parameters, self.ticks = layer.parameters, []  # stale, should anything here fail
+        ticks, packed = layer.packing()
         w = packed_for(packed, False)
         check_size(self.who, self.rows, max(w.m.inputs, w.m.layout.blocks * w.m.H, w.m.K), w.m.k.itemsize)
         self.activation, self.recurrent_activation = layer.activation, layer.recurrent_activation
@@ -176,6 +188,7 @@ cdef class RecurrentStep(Step):
             self.h, self.h_next = self.room(w.m.K), self.room(w.m.K)
         if len(w.cell.states) == 2 and (self.c is None or self.c.shape[1] != w.m.H):
             self.c, self.c_next = self.room(w.m.H), self.room(w.m.H)
+        self.ticks = ticks
         return 0
 
     cdef cnp.ndarray room(self, Py_ssize_t width):
@@ -217,12 +230,12 @@ cdef class RecurrentStep(Step):
         self.load(state)
         self.started, self.begun = True, True
 
-    cdef int load(self, state) except -1:
+    cdef int load(self, state, rows=...) except -1:
         w = self.weights
         h, c = start_of(self.who, w.cell, state, self.rows, w.m.K, w.m.H, self.number)
-        self.h[...] = h
+        self.h[rows] = h[rows]
         if c is not None:
-            self.c[...] = c
+            self.c[rows] = c[rows]
         return 0
 
     def reset(self, rows=None):
@@ -236,14 +249,14 @@ cdef class RecurrentStep(Step):
                     part[rows] = 0
 
     cdef int begin(self, list values) except -1:
-        """Before the first step the state is the one that the graph gives, or zero."""
-        if len(self.reads) > 1:
-            self.load([values[slot] for slot in self.reads[1:]])
-        else:
+        """Before its first valid step a row has the state that the graph gives, or zero."""
+        if not self.started:
+            self.begun = np.zeros(self.rows, bool)
             self.h[...] = 0
             if self.c is not None:
                 self.c[...] = 0
-        self.begun = np.zeros(self.rows, bool)
+        if len(self.reads) > 1:
+            self.load([values[slot] for slot in self.reads[1:]], ~self.begun)
         return 0
 
     cdef void keep(self) noexcept:
@@ -255,14 +268,15 @@ cdef class RecurrentStep(Step):
 
     cpdef run(self, list values, list masks):
         mask = masks[self.x_slot]
-        if not self.started:
+        if not self.started or self.begun is not True:
             self.begin(values)
         y = self.advance(values[self.x_slot], mask)
         self.begun_next = True
         if mask is not None:
             # Before its first valid step a row's output is zero, even where the graph gives an initial state.
-            self.begun_next = begun = self.begun | mask
+            begun = self.begun | mask
             if not begun.all():
+                self.begun_next = begun
                 y = np.where(begun[:, None], y, y.dtype.type(0))
         values[self.y_slot] = y
         if len(self.writes) > 1:

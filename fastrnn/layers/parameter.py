@@ -23,9 +23,10 @@ class Clock:
 class Parameter:
     """A named array that training changes.
 
-    `value` is written in place (it may be a view into a flat block that many parameters share);
-    `version` moves with every change, so that what was derived from the value (a packed copy) knows
-    when it is stale. `grad` holds the gradient of the current version: the first backward pass
+    `value` is written in place (it may be a view into a flat block that many parameters share), by
+    `assign` and by training; `version` moves with each of these changes, so that what was derived
+    from the value (a packed copy) knows when it is stale. What is written into `value` without
+    `assign` is not seen by inference. `grad` holds the gradient of the current version: the first backward pass
     after a change overwrites it, later ones add. `trainable` is False for what is kept but not
     learned (running statistics); `regularizer` and `constraint` are applied by the training step.
 

@@ -155,9 +155,15 @@ class Loss(Configured):
                 "hint: pass the outputs of the last activation"
             )
         if self._mean is not None and sample_weight is mask is None and self.reduction in MEANS:
-            loss, dy = self._mean(*self.prepare(y_true, y_pred, None), gradient)
-            return loss, dy if dy is None or dy.shape == y_pred.shape else dy.reshape(y_pred.shape)
+            return self._swept(self._mean, y_true, y_pred, gradient)
         return self._computed(y_true, y_pred, sample_weight, mask, logits, gradient)
+
+    @_silent
+    def _swept(
+        self, mean: Callable[..., Any], y_true: Any, y_pred: np.ndarray, gradient: bool
+    ) -> tuple[float, np.ndarray | None]:
+        loss, dy = mean(*self.prepare(y_true, y_pred, None), gradient)
+        return loss, dy if dy is None or dy.shape == y_pred.shape else dy.reshape(y_pred.shape)
 
     @_silent
     def _computed(

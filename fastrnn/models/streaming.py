@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,9 @@ class Stream(Steps):
 
     `step` returns what `predict` would return for the last step of the sequence so far, to the bit.
     Several streams of one model are independent of each other, also in several Python threads; one
-    stream takes one step at a time and refuses another meanwhile. Made by `Model.stream`. Can be
-    pickled, with its model. Layers that the model gains or loses later are not seen.
+    stream takes one step at a time, and meanwhile refuses another and to show or change its state.
+    Made by `Model.stream`. Can be pickled, with its model. Layers that the model gains or loses
+    later are not seen.
 
     Example:
         >>> import numpy as np
@@ -125,16 +126,25 @@ class Stream(Steps):
         )
 
     def reset(self, rows: Any = None) -> None:
-        """Forget the past: of all sequences, or of `rows` (indices or a mask)."""
+        """Forget the past: of all sequences, or of `rows` (indices or a mask).
+
+        They begin anew with the state that the graph gives a layer, or with zero.
+        """
         if rows is not None:
             rows = as_rows("stream", rows, self.batch_size)
+        self._alone("reset", lambda: self._reset(rows))
+
+    def _reset(self, rows: Any) -> None:
         for held in self._held:
             held.reset(rows)
 
     @property
     def state(self) -> list[tuple[np.ndarray, ...]]:
         """The states of the recurrent layers, in the order they are called; copies."""
-        return [held.state or self._zero(held) for held in self._held]
+        return [
+            state or self._zero(held)
+            for held, (state, _) in zip(self._held, self._kept(), strict=True)
+        ]
 
     @state.setter
     def state(self, states: Any) -> None:
@@ -149,8 +159,20 @@ class Stream(Steps):
                 f"stream: state must hold {[[p.shape for p in s] for s in wanted]}, got "
                 f"{_shapes(states)}\nhint: assign what stream.state returned"
             )
-        for held, state, zero in zip(self._held, given, wanted, strict=True):
-            held.state = tuple(p.astype(z.dtype) for p, z in zip(state, zero, strict=True))
+        cast = [
+            tuple(p.astype(z.dtype) for p, z in zip(state, zero, strict=True))
+            for state, zero in zip(given, wanted, strict=True)
+        ]
+        self._alone("a state", lambda: self._hold((state, True) for state in cast))
+
+    def _kept(self) -> list[tuple[Any, Any]]:
+        """Return of each layer its state, None before the first step, and which rows have begun."""
+        return self._alone("a look at the state", lambda: [(h.state, h.begun) for h in self._held])
+
+    def _hold(self, kept: Iterable[tuple[Any, Any]]) -> None:
+        for held, (state, begun) in zip(self._held, kept, strict=True):
+            if state is not None:
+                held.state, held.begun = state, begun
 
     def _zero(self, held: RecurrentStep) -> tuple[np.ndarray, ...]:
         return tuple(held.layer.zero_state(self.batch_size))
@@ -175,15 +197,13 @@ class Stream(Steps):
             "model": self.model,
             "batch_size": self.batch_size,
             "graph": (self._whole, self._inputs, self._outputs),
-            "states": [(held.state, held.begun) for held in self._held],
+            "states": self._kept(),
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.model, self.batch_size = kept["model"], kept["batch_size"]
         self._follow(*kept["graph"])
-        for held, (state, begun) in zip(self._held, kept["states"], strict=True):
-            if state is not None:
-                held.state, held.begun = state, begun
+        self._hold(kept["states"])
 
 
 def _input(array: Any, wanted: tuple[int | None, ...]) -> np.ndarray:
