@@ -39,41 +39,40 @@ static void M(share_vectors)(M(panel) * panel, ptrdiff_t units) {
     panel->vectors = (int)vector + 1;
 }
 
-/* Raw weights are read where they lie: there no pieces share a vector. */
-INLINE M(panel) M(panel_of)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw) {
-    M(panel) panel = {0};
+/* Panel p. Raw weights are read where they lie: there no pieces share a vector. (Written in place: a copy of what was
+ * just written piece by piece waits for the stores.) */
+INLINE void M(set_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(panel) * panel) {
     const ptrdiff_t per_group = UNIT_VECTORS(groups);
     const ptrdiff_t first = p * per_group * LANES, left = n - first;
     ptrdiff_t used = (left + LANES - 1) /
                      LANES; /* a plain last panel is narrower; a grouped one keeps its width */
     if (used > per_group || groups > 1) used = per_group;
-    panel.pieces = panel.vectors = (int)(groups * used);
-    panel.offset = p * groups * per_group * LANES;
-    panel.full = 1;
+    panel->pieces = panel->vectors = (int)(groups * used);
+    panel->offset = p * groups * per_group * LANES;
+    panel->full = left >= used * LANES;
     for (ptrdiff_t group = 0, v = 0; group < groups; group++) {
         for (ptrdiff_t at = 0; at < used * LANES; at += LANES, v++) {
             const ptrdiff_t lanes = left - at;
-            panel.unit[v] = first + at;
-            panel.group[v] = group;
-            panel.lanes[v] = lanes > LANES ? LANES : lanes < 0 ? 0 : lanes;
-            panel.at[v] = v * LANES;
-            panel.full &= lanes >= LANES;
+            panel->unit[v] = first + at;
+            panel->group[v] = group;
+            panel->lanes[v] = lanes > LANES ? LANES : lanes < 0 ? 0 : lanes;
+            panel->at[v] = v * LANES;
         }
     }
-    if (groups > 1 && per_group == 1 && 2 * left <= LANES && !raw) M(share_vectors)(&panel, left);
-    panel.width = panel.vectors * LANES;
-    return panel;
+    if (groups > 1 && per_group == 1 && 2 * left <= LANES && !raw) M(share_vectors)(panel, left);
+    panel->width = panel->vectors * LANES;
 }
 
 /* From panel p - 1 to panel p. */
 INLINE void M(next_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(panel) * panel) {
     const ptrdiff_t units = UNIT_VECTORS(groups) * LANES;
     if ((p + 1) * units > n) {
-        *panel = M(panel_of)(groups, n, p, raw);
+        M(set_panel)(groups, n, p, raw, panel);
         return;
     }
     panel->offset += groups * units;
-    for (int v = 0; v < FR_MAX_VECTORS; v++) panel->unit[v] += units;
+    const int pieces = groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces;
+    for (int v = 0; v < pieces; v++) panel->unit[v] += units;
 }
 
 /* Rows of the i-th of `tiles` tiles that share `rows` as evenly as can be: 13 = 5 + 4 + 4, not 6 + 6 + 1. */
@@ -88,7 +87,8 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                     const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1) {
     const REAL *src = src_;
     for (ptrdiff_t p = panel0; p < panel1; p++) {
-        const M(panel) panel = M(panel_of)(groups, n, p, 0);
+        M(panel) panel;
+        M(set_panel)(groups, n, p, 0, &panel);
         REAL *dst = (REAL *)dst_ + panel.offset * k + k0 * panel.width;
         if (!panel.full)
             for (ptrdiff_t j = 0; j < (k1 - k0) * panel.width; j += LANES)
@@ -185,7 +185,8 @@ static void M(product)(const fr_product *p) {
     ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS];
     const ptrdiff_t bands = (p->rows + BAND - 1) / BAND;
     for (ptrdiff_t at = p->panel0; at < p->panel1; at++) {
-        const M(panel) panel = M(panel_of)(p->groups, p->n, at, p->b_row != 0);
+        M(panel) panel;
+        M(set_panel)(p->groups, p->n, at, p->b_row != 0, &panel);
         const ptrdiff_t parts = p->b_row || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
         const int direct = panel.full && parts == 1;
         for (int v = 0; v < panel.pieces; v++) {

@@ -30,12 +30,14 @@ INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c)
 /* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
  * last group if last is not NULL: then from the vector last (H,). */
 INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
-                            M(step_tile) * t) {
+                            ptrdiff_t groups, M(step_tile) * t) {
     const REAL *a[BAND], *init[BAND];
     REAL *c[BAND];
     ptrdiff_t at_g[FR_MAX_VECTORS];
     const M(panel) *panel = &t->panel;
-    for (int v = 0; v < panel->pieces; v++)
+    const int pieces =
+        groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces; /* a constant */
+    for (int v = 0; v < pieces; v++)
         at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
     const int direct = panel->full && !last && !s->x;
     for (ptrdiff_t r = 0; r < t->rows; r++) {
@@ -130,13 +132,13 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     const int raw = s->r_row != 0;
     for (ptrdiff_t p = s->panel0; p < s->panel1; p++) {
         if (p == s->panel0)
-            t.panel = M(panel_of)(groups, s->units, p, raw);
+            M(set_panel)(groups, s->units, p, raw, &t.panel);
         else
             M(next_panel)(groups, s->units, p, raw, &t.panel);
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
-            M(step_product)(s, block, last, &t);
+            M(step_product)(s, block, last, groups, &t);
             gates(s, &t);
         }
     }
