@@ -151,6 +151,7 @@ cdef class RecurrentStep(Step):
     cdef cnp.ndarray h, c, h_next, c_next   # the state, and room for the next
     cdef bint started                       # the state counts; else the next step has none before it
     cdef public object begun                # which rows have had a valid step, True for all
+    cdef public object anew                 # which rows take the graph's initial state at the next step, None for none
     cdef object begun_next
 
     def __init__(self, layer, Py_ssize_t rows, list reads, list writes, bint passes_mask):
@@ -215,7 +216,7 @@ cdef class RecurrentStep(Step):
     @state.setter
     def state(self, state):
         self.load(state)
-        self.started, self.begun = True, True
+        self.started, self.begun, self.anew = True, True, None
 
     cdef int load(self, state) except -1:
         w = self.weights
@@ -228,12 +229,15 @@ cdef class RecurrentStep(Step):
     def reset(self, rows=None):
         """Forget the past: of all rows, or of some."""
         if rows is None:
-            self.started = False
+            self.started, self.anew = False, None
         elif self.started:
             self.begun = np.array(np.broadcast_to(self.begun, self.rows))
             for part in (self.h, self.c, self.begun):
                 if part is not None:
                     part[rows] = 0
+            if len(self.reads) > 1:
+                self.anew = np.zeros(self.rows, bool) if self.anew is None else self.anew
+                self.anew[rows] = True
 
     cdef int begin(self, list values) except -1:
         """Before the first step the state is the one that the graph gives, or zero."""
@@ -246,10 +250,17 @@ cdef class RecurrentStep(Step):
         self.begun = np.zeros(self.rows, bool)
         return 0
 
+    cdef int begin_anew(self, list values) except -1:
+        """The rows that were reset take the initial state that the graph gives, too."""
+        state = [values[slot] for slot in self.reads[1:]]
+        for part, given in zip((self.h, self.c), state, strict=False):
+            part[self.anew] = given[self.anew]
+        return 0
+
     cdef void keep(self) noexcept:
         self.h, self.h_next = self.h_next, self.h
         self.c, self.c_next = self.c_next, self.c
-        self.begun, self.started = self.begun_next, True
+        self.begun, self.started, self.anew = self.begun_next, True, None
 
     # ------------------------------------------------------------ the step
 
@@ -257,6 +268,8 @@ cdef class RecurrentStep(Step):
         mask = masks[self.x_slot]
         if not self.started:
             self.begin(values)
+        elif self.anew is not None:
+            self.begin_anew(values)
         y = self.advance(values[self.x_slot], mask)
         self.begun_next = True
         if mask is not None:

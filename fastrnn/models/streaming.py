@@ -116,6 +116,12 @@ class Stream(Steps):
     def _function(self, call: Any) -> Step:
         layer, reads, writes, live = call.layer, call.reads, call.writes, self._live
         if isinstance(layer, Recurrent) and live[reads[0]]:
+            if type(layer).forward is not Recurrent.forward:
+                raise ArgumentError(
+                    f"{self.model.name}: stream runs the cell of a recurrent layer step by step, but "
+                    f"{layer.name!r} ({type(layer).__name__}) writes forward\n"
+                    "hint: put what it adds into a layer of its own, before or after it"
+                )
             return RecurrentStep(layer, self.batch_size, reads, writes, layer.return_sequences)
         # A subclass may need the axis of time where the class that declares `any_rank` does not.
         if vars(type(layer)).get("any_rank") and not call.options:
@@ -175,15 +181,15 @@ class Stream(Steps):
             "model": self.model,
             "batch_size": self.batch_size,
             "graph": (self._whole, self._inputs, self._outputs),
-            "states": [(held.state, held.begun) for held in self._held],
+            "states": [(held.state, held.begun, held.anew) for held in self._held],
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.model, self.batch_size = kept["model"], kept["batch_size"]
         self._follow(*kept["graph"])
-        for held, (state, begun) in zip(self._held, kept["states"], strict=True):
+        for held, (state, begun, anew) in zip(self._held, kept["states"], strict=True):
             if state is not None:
-                held.state, held.begun = state, begun
+                held.state, held.begun, held.anew = state, begun, anew
 
 
 def _input(array: Any, wanted: tuple[int | None, ...]) -> np.ndarray:
