@@ -6,6 +6,7 @@ import difflib
 import functools
 import inspect
 import opcode
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -154,8 +155,9 @@ class Former:
 class Checked:
     """Refuses to get a new attribute whose name is nearly that of one it has.
 
-    Python would take `layer.trainabel = False`, and nothing would come of it. Methods of the object
-    itself may set what they like, and so may anybody where the name is like no other.
+    Python would take `layer.trainabel = False`, and nothing would come of it. What is written in the
+    object's class may set what it likes, and so may anybody where the name is like no other, or is
+    one with something before or behind it, as `my_optimizer` and `history_` are.
 
     Example:
         >>> from fastrnn.layers import LSTM
@@ -166,7 +168,7 @@ class Checked:
         hint: did you mean trainable?
     """
 
-    # Names that methods of the class have set: seen once, they cost no second look.
+    # Names that code of the class has set: seen once, they cost no second look.
     _settled: ClassVar[set[str]] = set()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -181,7 +183,7 @@ class Checked:
             object.__setattr__(self, name, value)
 
     def _look_at(self, name: str, setter: FrameType) -> None:
-        if name[0] == "_" or hasattr(type(self), name) or _is_method_of(self, setter):
+        if name[0] == "_" or hasattr(type(self), name) or _belongs_to(self, setter):
             self._settled.add(name)
             return
         meant = None if hasattr(self, name) else self.instead(name)
@@ -193,7 +195,7 @@ class Checked:
 
     def instead(self, name: str) -> str | None:
         """Return what to do rather than to set `name`, if that looks like a mistake."""
-        close = close_to(name, self.settable(), 0.85)
+        close = [c for c in close_to(name, self.settable(), 0.85) if not _is_made_of(c, name)]
         return f"did you mean {' or '.join(close)}?" if close else None
 
     def settable(self) -> list[str]:
@@ -205,10 +207,20 @@ class Checked:
         return [n for n in [*vars(self), *properties] if n[0] != "_" and len(n) > 5]
 
 
-def _is_method_of(thing: Any, frame: FrameType) -> bool:
-    """Whether `frame` runs a function whose first argument is `thing`."""
+def _is_made_of(known: str, name: str) -> bool:
+    return name != known and bool(re.fullmatch(rf"(.+_)?{known}(_.*|\d+)?", name))
+
+
+def _belongs_to(thing: Any, frame: FrameType) -> bool:
+    """Whether `frame` runs a function whose first argument is `thing`, or one written in its class."""
     code = frame.f_code
-    return code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is thing
+    if code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is thing:
+        return True
+    module = frame.f_globals.get("__name__")
+    return any(
+        cls.__module__ == module and code.co_qualname.startswith(f"{cls.__qualname__}.")
+        for cls in type(thing).__mro__
+    )
 
 
 def missing_names(module: str) -> None:

@@ -50,6 +50,7 @@ X = np.ones((B, T, I), np.float32)
         (lambda: load_model("model.keras", custom_object={}), "custom_objects"),
         (lambda: compiled("mse", metric=["mae"]), "metrics"),
         (lambda: compiled("mse").fit(X, np.ones(B), epoch=3), "epochs"),
+        (lambda: compiled("mse").stream(batchsize=3), "batch_size"),
         (lambda: compiled("mse").evaluate(X, np.ones(B), batchsize=3), "batch_size"),
         (lambda: compiled("mse").predict(X, batchsize=3), "batch_size"),
         (lambda: compiled("mse").train_on_batch(X, np.ones(B), sample_weights=1), "sample_weight"),
@@ -214,6 +215,62 @@ def test_new_attributes_of_ones_own():
     model.compile(rule, "mse")
     model.fit(X, np.ones(B), verbose=0)
     assert rule.momentum3 == 0.0
+
+
+def decorated(function):
+    return lambda *args, **options: function(*args, **options)
+
+
+class OwnNames(LSTM):
+    """What is written in a class may set what it likes, wherever in it."""
+
+    def __init__(self, units, **options):
+        super().__init__(units, **options)
+        [setattr(self, name, 1) for name in ("activations", "dropouts")]
+
+        def later():
+            self.trainables = 1
+
+        later()
+
+    @classmethod
+    def named(cls, units):
+        layer = cls(units)
+        layer.return_sequence = 1
+        return layer
+
+    @staticmethod
+    def marked(number, layer):
+        layer.use_biases = number
+
+    @decorated
+    def build(self, shape):
+        self.statefull = 1
+        super().build(shape)
+
+
+class OwnNamesToo(OwnNames):
+    pass
+
+
+def test_whatever_code_of_a_class_sets():
+    layer = OwnNamesToo.named(2)
+    OwnNamesToo.marked(3, layer)
+    layer.build((None, T, I))
+    names = ("activations", "dropouts", "trainables", "return_sequence", "use_biases", "statefull")
+    assert all(hasattr(layer, name) for name in names)
+    for name in ("activationz", "return_sequencs"):
+        refused(NoSuchNameError, partial(setattr, layer, name, 1), "did you mean")
+
+
+@pytest.mark.parametrize(
+    "name", ["d_optimizer", "my_optimizer", "optimizer_2", "optimizer2", "history_", "history_1"]
+)
+def test_names_made_of_one_that_exists(name):
+    """To put something before or behind a name is no slip."""
+    model = compiled("mse")
+    setattr(model, name, "mine")
+    assert getattr(model, name) == "mine"
 
 
 def test_another_optimizer():

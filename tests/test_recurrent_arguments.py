@@ -180,8 +180,12 @@ def test_wrong_arguments():
                 cls(units)
         with pytest.raises(ArgumentError, match="did you mean 'tanh'"):
             cls(3, activation="tahn")
-        with pytest.raises(ArgumentError, match="activation must be the name of an activation"):
-            cls(3, activation="softmax")
+        for name in ("softmax", "relu6", "mish"):
+            text = (
+                f"activation must be one that recurrent cells have, got '{name}'\nhint: one of tanh"
+            )
+            with pytest.raises(ArgumentError, match=text):
+                cls(3, activation=name)
         for name in ("dropout", "recurrent_dropout"):
             for rate in (-0.1, 1, 1.5, np.nan, "half", True):
                 with pytest.raises(ArgumentError, match=f"{name} must be a number of at least 0"):

@@ -209,6 +209,36 @@ def test_wrong_shapes():
         np.testing.assert_array_equal(a[0], b[0])
 
 
+@pytest.mark.parametrize("through_pickle", [False, True])
+def test_rows_that_are_reset_begin_with_the_initial_state_of_the_graph(through_pickle):
+    x, h, c = layers.Input((None, I)), layers.Input((5,)), layers.Input((5,))
+    y = layers.LSTM(5, return_sequences=True, seed=1)(x, initial_state=[h, c])
+    model = Model([x, h, c], y)
+    steps, start = data(B, T, I), [data(B, 5), data(B, 5) * 2]
+    stream = model.stream(B)
+    for t in range(3):
+        stream.step([steps[:, t], *start])
+    stream.reset(rows=[1])
+    if through_pickle:
+        stream = pickle.loads(pickle.dumps(stream))
+    whole = model.predict([steps, *start], verbose=0)
+    for t in range(3, T):
+        late = model.predict([steps[:, 3 : t + 1], *start], verbose=0)
+        outputs = stream.step([steps[:, t], *start])
+        np.testing.assert_array_equal(outputs[1], late[1, -1])
+        np.testing.assert_array_equal(outputs[[0, 2]], whole[[0, 2], t])
+
+
+def test_a_recurrent_layer_whose_forward_is_its_own_is_refused():
+    class Doubled(layers.LSTM):
+        def forward(self, x, **options):
+            return 2 * super().forward(x, **options)
+
+    model = sequences(Doubled(3, return_sequences=True, name="doubled"))
+    with pytest.raises(ArgumentError, match=r"'doubled' \(Doubled\) writes forward.*\nhint: "):
+        model.stream()
+
+
 def two_outputs(form):
     x = layers.Input((None, I))
     h = layers.GRU(3, return_sequences=True, seed=1)(x)

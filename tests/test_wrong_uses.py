@@ -179,6 +179,37 @@ def test_targets_that_are_no_probabilities(y):
     model.fit(X, y > 0, verbose=0)
 
 
+def per_step(*before):
+    outputs = [LSTM(3, return_sequences=True), Dense(1, "sigmoid")]
+    model = Sequential([Input((T, I)), *before, *outputs])
+    model.compile("sgd", "binary_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("padding", [-1.0, np.nan])
+@pytest.mark.parametrize("means", ["weights per step", "weights per sample", "mask"])
+def test_targets_that_do_not_count_may_be_anything(padding, means):
+    x, y, weight = X.copy(), np.zeros((B, T)), None
+    if means == "weights per sample":
+        y[2] = padding
+        weight = np.arange(B) != 2
+    else:
+        x[:, 3:], y[:, 3:] = 0, padding
+        weight = (y == 0) * 0.5 if means == "weights per step" else None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = per_step() if weight is not None else per_step(Masking())
+        history = model.fit(x, y, sample_weight=weight, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_targets_that_count_are_looked_at_beside_weights():
+    weight = np.ones((B, T))
+    weight[:, 3:] = 0
+    with pytest.warns(UserWarning, match=r"expects targets from 0 to 1, got 2.0 to 2.0"):
+        per_step().fit(X, np.where(weight, 2.0, -7.0), sample_weight=weight, verbose=0)
+
+
 def test_a_monitor_of_a_validation_that_is_not_there():
     """Where only the validation is missing, no other name is proposed."""
     stop = callbacks.EarlyStopping("val_loss")

@@ -226,8 +226,10 @@ def code_of(who: str, argument: str, activation: Any) -> int:
         name = name.known_as
     code = _CODES.get(name) if isinstance(name, str) else None
     if code is None:
+        ours = type(activation).__module__.startswith("fastrnn.activations.")
+        got = repr(activation.name if ours else activation)
         raise ArgumentError(
-            f"{who}: {argument} must be the name of an activation, got {activation!r}\n"
+            f"{who}: {argument} must be one that recurrent cells have, got {got}\n"
             f"hint: one of {', '.join(NAMES)}"
         )
     return code

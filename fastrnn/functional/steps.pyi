@@ -29,6 +29,7 @@ class RecurrentStep(Step):
 
     state: Any
     begun: Any
+    anew: Any
     def __init__(
         self, layer: Any, rows: int, reads: list[int], writes: list[int], passes_mask: bool
     ) -> None: ...

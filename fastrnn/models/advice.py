@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import activations
+from ..layers import Masking
 from ..losses import BinaryCrossentropy, Elementwise
 from ..losses.classification import Crossentropy
 from .data import Arrays, Batches
@@ -62,12 +63,14 @@ def _mismatch(tensor: Any, loss: Any, metrics: Sequence[Any]) -> str | None:
     return None
 
 
-def advise_on_targets(batches: Batches, losses: Sequence[Any], depth: int) -> None:
+def advise_on_targets(
+    batches: Batches, layers: Iterable[Any], losses: Sequence[Any], depth: int
+) -> None:
     """Warn, `depth` calls up, where the first targets are no probabilities, but the loss takes them so."""
     if len(losses) > 1 or not isinstance(losses[0], BinaryCrossentropy):
         return
-    y = batches.part(0, 1000)[1] if isinstance(batches, Arrays) else None
-    if not isinstance(y, np.ndarray) or not y.size or (y.min() >= 0 and y.max() <= 1):
+    y = _counting(batches, layers)
+    if y is None or not y.size or not (y.min() < 0 or y.max() > 1):  # NaN is the guard's
         return
     warnings.warn(
         f"fit: {losses[0].name} expects targets from 0 to 1, got {y.min()} to {y.max()}\n"
@@ -76,3 +79,18 @@ def advise_on_targets(batches: Batches, losses: Sequence[Any], depth: int) -> No
         UserWarning,
         stacklevel=depth + 1,
     )
+
+
+def _counting(batches: Batches, layers: Iterable[Any]) -> np.ndarray | None:
+    """Return those of the first targets that count, or None where a mask may leave some out."""
+    _, y, weight = batches.part(0, 1000) if isinstance(batches, Arrays) else (None,) * 3
+    if not isinstance(y, np.ndarray):
+        return None
+    if y[:1].size > 1 and any(
+        getattr(one, "mask_zero", isinstance(one, Masking)) for one in layers
+    ):
+        return None
+    if weight is None:
+        return y
+    fits = isinstance(weight, np.ndarray) and weight.shape == y.shape[: weight.ndim]
+    return y[weight != 0] if fits else None

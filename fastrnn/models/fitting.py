@@ -12,6 +12,7 @@ import numpy as np
 from ..callbacks import History, TerminateOnNaN
 from ..errors import ArgumentError
 from ..hints import unexpected
+from . import structure
 from .advice import advise_on_targets
 from .data import Arrays, Batches
 from .evaluation import Evaluating
@@ -86,7 +87,8 @@ class Fitting(Evaluating):
             self._need_compiled("fit")
             _check_counts(epochs, initial_epoch, validation_freq, verbose)
             if self._objective is not None:
-                advise_on_targets(batches, self._objective.losses, 2)
+                layers = structure.walk(self)  # type: ignore[arg-type]
+                advise_on_targets(batches, layers, self._objective.losses, 2)
             if self.built:
                 self.training_step()
             if tbptt_steps is not None:

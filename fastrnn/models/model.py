@@ -277,8 +277,10 @@ class Model(Fitting, Layer):
             raise unexpected(self.load_weights, unknown)
         loading.load_weights(self, filepath, skip_mismatch, by_name)
 
-    def stream(self, batch_size: int = 1) -> Stream:
+    def stream(self, batch_size: int = 1, **unknown: Never) -> Stream:
         """Return a stream: the model run one time step at a time, with the state held."""
+        if unknown:
+            raise unexpected(self.stream, unknown)
         self._need_graph()
         return Stream(self, batch_size)
 

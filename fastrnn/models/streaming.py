@@ -117,6 +117,12 @@ class Stream(Steps):
     def _function(self, call: Any) -> Step:
         layer, reads, writes, live = call.layer, call.reads, call.writes, self._live
         if isinstance(layer, Recurrent) and live[reads[0]]:
+            if type(layer).forward is not Recurrent.forward:
+                raise ArgumentError(
+                    f"{self.model.name}: stream runs the cell of a recurrent layer step by step, but "
+                    f"{layer.name!r} ({type(layer).__name__}) writes forward\n"
+                    "hint: put what it adds into a layer of its own, before or after it"
+                )
             return RecurrentStep(layer, self.batch_size, reads, writes, layer.return_sequences)
         # A subclass may need the axis of time where the class that declares `any_rank` does not.
         if vars(type(layer)).get("any_rank") and not call.options:
