@@ -295,6 +295,22 @@ def test_a_layer_that_changes_between_two_steps(change):
         np.testing.assert_array_equal(stream.step(x[:, t]), expected.step(x[:, t]))
 
 
+@pytest.mark.parametrize(("name", "value"), [("activation", "nope"), ("cell_clip", -1.0)])
+def test_a_change_that_is_refused_is_refused_again(name, value):
+    model = sequences(layers.LSTM(5, return_sequences=True))
+    x = data(B, T, I)
+    whole = model.predict(x, verbose=0)
+    stream = model.stream(B)
+    np.testing.assert_array_equal(stream.step(x[:, 0]), whole[:, 0])
+    before = getattr(model.layers[-1], name)
+    setattr(model.layers[-1], name, value)
+    for _ in range(2):
+        with pytest.raises(ArgumentError, match=f": {name} must be"):
+            stream.step(x[:, 1])
+    setattr(model.layers[-1], name, before)
+    np.testing.assert_array_equal(stream.step(x[:, 1]), whole[:, 1])
+
+
 def test_training_between_two_steps():
     model = MODELS["lstm"]()
     x = data(B, T, I)

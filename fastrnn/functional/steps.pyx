@@ -164,8 +164,8 @@ cdef class RecurrentStep(Step):
         """The job of a step, as weights, activations and threads are now."""
         layer = self.layer
         cdef Weights w
-        self.parameters = layer.parameters
-        self.ticks, packed = layer.packing()
+        self.parameters, self.ticks = layer.parameters, []  # out of date until nothing can fail any more
+        ticks, packed = layer.packing()
         w = packed_for(packed, False)
         check_size(self.who, self.rows, max(w.m.inputs, w.m.layout.blocks * w.m.H, w.m.K), w.m.k.itemsize)
         self.activation, self.recurrent_activation = layer.activation, layer.recurrent_activation
@@ -176,6 +176,7 @@ cdef class RecurrentStep(Step):
             self.h, self.h_next = self.room(w.m.K), self.room(w.m.K)
         if len(w.cell.states) == 2 and (self.c is None or self.c.shape[1] != w.m.H):
             self.c, self.c_next = self.room(w.m.H), self.room(w.m.H)
+        self.ticks = ticks
         return 0
 
     cdef cnp.ndarray room(self, Py_ssize_t width):
