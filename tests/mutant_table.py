@@ -158,7 +158,6 @@ MUTANTS = [
     ("threads have one room for their lots", WEIGHTS, "        lots.room += rank * lots.room_size\n", ""),
     ("a piece of time larger than its room", LOOP,
      "piece_begin(f.offset, f.tokens, step1, b.most)", "piece_begin(f.offset, f.tokens, step1, b.most + 256)"),
-    ("gates of more steps than there is room for", LOOP, "- base <= f.chunk:", "- base <= f.chunk + 256:"),
     ("recomputed states taken from the wrong step", LOOP,
      "s.c_prev = b.c_prev_at[token]", "s.c_prev = b.c_at[token]"),
     ("incomplete blocks of tokens summed", LOOP,
