@@ -246,6 +246,19 @@ def test_steps_one_by_one_equal_the_sequence():
         assert all(a.tobytes() == b.tobytes() for a, b in zip(carried, state, strict=True))
 
 
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_more_rows_than_a_chunk_of_inputs(threads, monkeypatch):
+    """In inference each thread has room for the gates of its own rows, however many they are."""
+    case = Case(cell="lstm", T=12, B=9000, I=2, H=8, lengths=True)
+    data = case.data()
+    with fastrnn.threads(1):
+        y, state = forward_numbers(case, data)
+    monkeypatch.setenv("FASTRNN_PLAN", "batch")
+    with fastrnn.threads(threads):
+        y_shared, state_shared = forward_numbers(case, data)
+    same_bits({"y": y, "h": state[0]}, {"y": y_shared, "h": state_shared[0]})
+
+
 def test_the_same_call_twice():
     for case in CASES:
         same_bits(everything(case, case.data()), everything(case, case.data()))

@@ -25,7 +25,7 @@ def weights(cell, inputs, rng):
 
 
 def job_of(cell, arrays, x, reverse, threads):
-    y, h = np.zeros((B, T, H)), np.empty((B, H))
+    y, h = np.full((B, T, H), np.nan), np.empty((B, H))
     c = np.empty((B, H)) if len(cell.states) == 2 else None
     rows = Ragged(B, T, LENGTHS, None, reverse, False)
     return Job(

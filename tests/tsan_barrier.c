@@ -1,4 +1,4 @@
-/* The barrier of the engine under the thread sanitizer; tests/tsan.sh builds and runs it.
+/* The barrier of the engine, and the work it deals out, under the thread sanitizer; tests/tsan.sh builds and runs it.
  *
  * POSIX threads, since the sanitizer does not see into OpenMP's runtime. With -DWITHOUT_BARRIER the same program must be
  * reported as a race: that shows the sanitizer looks where the barrier works.
@@ -10,13 +10,14 @@
 
 #include "barrier.h"
 
-enum { MAX_THREADS = 7, ROUNDS = 1000 };
+enum { MAX_THREADS = 7, ROUNDS = 1000, PIECES = 40 };
 
 typedef struct {
     fr_team team;
     int size, stop_round;
     int slot[2][MAX_THREADS]; /* plain memory: only the barrier orders its reads and writes */
     int left[MAX_THREADS];
+    int done[PIECES]; /* how often each piece of the work that waits was taken */
     char lock;
     long counted;
     int wrong;
@@ -36,6 +37,19 @@ static int meet(shared *all) {
 #endif
 }
 
+/* In even rounds each piece is taken by one thread; in odd ones nobody takes, so that the first may look and begin anew. */
+static int take(shared *all, int rank, int round) {
+    int wrong = 0;
+    if (round % 2 == 0) {
+        for (ptrdiff_t i; (i = fr_take(&all->team, 3)) < PIECES;)
+            for (ptrdiff_t j = i; j < i + 3 && j < PIECES; j++) all->done[j]++;
+    } else if (rank == 0) {
+        for (int j = 0; j < PIECES; j++) wrong += all->done[j] != round / 2 + 1;
+        fr_take_anew(&all->team);
+    }
+    return wrong;
+}
+
 static void *work(void *argument) {
     shared *all = ((worker_argument *)argument)->all;
     const int rank = ((worker_argument *)argument)->rank;
@@ -46,6 +60,7 @@ static void *work(void *argument) {
         if (meet(all)) break;
         for (int other = 0; other < all->size; other++)
             wrong += all->slot[round & 1][other] != round * MAX_THREADS + other;
+        wrong += take(all, rank, round);
         fr_lock(&all->lock);
         all->counted++;
         fr_unlock(&all->lock);

@@ -29,7 +29,6 @@ class RecurrentStep(Step):
 
     state: Any
     begun: Any
-    anew: Any
     def __init__(
         self, layer: Any, rows: int, reads: list[int], writes: list[int], passes_mask: bool
     ) -> None: ...
