@@ -155,6 +155,12 @@ class Loss(Configured):
                 "hint: pass the outputs of the last activation"
             )
         if self._mean is not None and sample_weight is mask is None and self.reduction in MEANS:
+            if (
+                type(y_true) is np.ndarray
+                and y_true.dtype is y_pred.dtype
+                and y_true.shape == y_pred.shape
+            ):
+                return self._mean(y_true, y_pred, gradient)  # nothing to convert that could warn
             return self._swept(self._mean, y_true, y_pred, gradient)
         return self._computed(y_true, y_pred, sample_weight, mask, logits, gradient)
 

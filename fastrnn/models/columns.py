@@ -11,7 +11,16 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..layers.sequences import joined
 
-__all__ = ["Ragged", "as_column", "check_lengths", "count", "leaves_of", "map_leaves", "picker"]
+__all__ = [
+    "Ragged",
+    "as_column",
+    "check_lengths",
+    "count",
+    "leaves_of",
+    "map_leaves",
+    "picker",
+    "row_bytes",
+]
 
 
 # Of arrays that hold no numbers, by the kind of their dtype.
@@ -161,6 +170,12 @@ def check_lengths(who: str, forms: Sequence[Any], several: Sequence[bool]) -> No
                 f"{leaf.lengths[row]} for {wanted[0][row]} in row {row}\n"
                 f"hint: {what} has one entry per time step, or per sequence: then it is an array"
             )
+
+
+def row_bytes(column: Any) -> int:
+    """Return the bytes of one sample, 0 where samples differ in length."""
+    whole = isinstance(column, np.ndarray) and column.ndim
+    return column.nbytes // max(1, len(column)) if whole else 0
 
 
 def count(column: Any) -> int:

@@ -11,9 +11,13 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..layers import Layer, Tensor
+from ..layers.recurrent_base import RecurrentBase
 from ..layers.symbolic import Node
 
 __all__ = ["Call", "Graph"]
+
+# What a layer class leaves as it is if running it is nothing but `forward` and `backward`.
+_STEPS = ("run", "run_masked", "run_backward")
 
 
 class Call:
@@ -27,6 +31,7 @@ class Call:
         "several_in",
         "several_out",
         "shared",
+        "simple",
         "writes",
     )
 
@@ -39,6 +44,15 @@ class Call:
         self.several_out = not node.single_output
         self.options = node.options
         self.shared = False  # whether the layer is called more than once
+        # Whether, without a mask and a penalty, running the layer is nothing but `forward` and
+        # `backward`: each frame between costs as much as a small layer's arithmetic.
+        kind = type(node.layer)
+        self.simple = (
+            node.single_input
+            and node.single_output
+            and all(getattr(kind, name) is getattr(Layer, name) for name in _STEPS)
+            and kind.compute_mask in (Layer.compute_mask, RecurrentBase.compute_mask)
+        )
 
 
 class Graph:
@@ -107,6 +121,9 @@ class Graph:
             options = call.options
             if fused and call.writes[0] in fused:
                 options = {**options, "activate": False}
+            if call.simple and mask is None and call.layer.activity_regularizer is None:
+                values[call.writes[0]] = call.layer.forward(x, training=training, **options)
+                continue
             y, cover = call.layer.run_masked(x, mask, training, **options)
             if mask is not None and not call.layer.supports_masking:
                 self._warn(call.layer)
@@ -150,7 +167,10 @@ class Graph:
             dy: Any = [sums[slot] for slot in call.writes]
             if dy[0] is None and all(g is None for g in dy):
                 dy = [np.zeros_like(values[slot]) for slot in call.writes]
-            dx = call.layer.run_backward(dy if call.several_out else dy[0], inputs=to_inputs)
+            if call.simple and call.layer.activity_regularizer is None:
+                dx = call.layer.backward(dy[0], inputs=to_inputs)
+            else:
+                dx = call.layer.run_backward(dy if call.several_out else dy[0], inputs=to_inputs)
             if watch is not None:
                 watch(call.layer, dx)
             if not to_inputs or dx is None:

@@ -35,6 +35,9 @@ class Predicting:
     def _inputs(self, x: Any) -> tuple[list[Any], list[Any] | None]:
         """Return the arrays of a batch's x, one per input, and their masks if rows are ragged."""
         if type(x) is np.ndarray and self.built and len(self.input_names) == 1:
+            shape = self._graph.inputs[0].shape
+            if shape[0] is None and x.shape[1:] == shape[1:]:
+                return [x], None
             return self.ranked((x,)), None  # type: ignore[attr-defined]
         one = isinstance(x, Ragged)
         if not self.built:
