@@ -12,7 +12,7 @@ import fastrnn
 from fastrnn import layers
 from fastrnn.errors import ArgumentError, DTypeError, ShapeError
 from fastrnn.models import Model, Sequential
-from fastrnn.models.data import source
+from fastrnn.models.data import Arrays, source
 from fastrnn.random import generator, set_random_seed
 
 B, T, I = 12, 6, 3
@@ -326,3 +326,24 @@ def test_values_of_other_shapes_and_types():
     for right in (np.eye(2, dtype=bool), np.eye(2, dtype=np.int8), np.eye(2), parameter):
         parameter.assign(right)
         np.testing.assert_array_equal(parameter.value, np.eye(2))
+
+
+@pytest.mark.parametrize("width", [1, 700, 9000])
+def test_rows_gathered_for_several_batches_are_those_of_each(width):
+    """The rows of an epoch in the order of its permutation, whether one gather takes all, a few batches or one."""
+    n, size = 110, 16
+    x = np.repeat(np.arange(n, dtype=np.float32)[:, None], width, axis=1)
+    y = {"a": np.arange(n), "b": -np.arange(n)}
+    for steps in (None, 3):
+        source = Arrays("fit", x, y, None, (1, 2), size, shuffle=True, key=(5,), steps=steps)
+        batches = list(source.epoch(2))
+        order = generator(5, 2).permutation(n)[: None if steps is None else steps * size]
+        assert [len(b.x) for b in batches] == [16] * (6 if steps is None else 3) + [14] * (
+            steps is None
+        )
+        for part in (
+            np.concatenate([b.x[:, -1] for b in batches]),
+            np.concatenate([b.y["a"] for b in batches]),
+            -np.concatenate([b.y["b"] for b in batches]),
+        ):
+            np.testing.assert_array_equal(part, order)
