@@ -39,6 +39,11 @@ static void M(share_vectors)(M(panel) * panel, ptrdiff_t units) {
     panel->vectors = (int)vector + 1;
 }
 
+/* Where panel p begins in the packed matrix, over k. */
+INLINE ptrdiff_t M(panel_offset)(ptrdiff_t groups, ptrdiff_t p) {
+    return p * groups * UNIT_VECTORS(groups) * LANES;
+}
+
 /* Panel p. Raw weights are read where they lie: there no pieces share a vector. (Written in place: a copy of what was
  * just written piece by piece waits for the stores.) */
 INLINE void M(set_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(panel) * panel) {
@@ -48,7 +53,7 @@ INLINE void M(set_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(
                      LANES; /* a plain last panel is narrower; a grouped one keeps its width */
     if (used > per_group || groups > 1) used = per_group;
     panel->pieces = panel->vectors = (int)(groups * used);
-    panel->offset = p * groups * per_group * LANES;
+    panel->offset = M(panel_offset)(groups, p);
     panel->full = left >= used * LANES;
     for (ptrdiff_t group = 0, v = 0; group < groups; group++) {
         for (ptrdiff_t at = 0; at < used * LANES; at += LANES, v++) {
@@ -156,27 +161,31 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
     }
 }
 
-/* From packed ones, part by part of the depth; b is the panel. */
+/* From packed ones, part by part of the depth; b is the panel, `next` what will be read after it: of each k of that the
+ * i-th tile brings the i-th vector in. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
-                            const REAL *const *a, const REAL *b, ptrdiff_t parts,
+                            const REAL *const *a, const REAL *b, const REAL *next, ptrdiff_t parts,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                             const ptrdiff_t *at_c) {
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
+        const REAL *now = b + k0 * panel->width;
+        const ptrdiff_t ahead = part + 1 < parts ? (k1 - k0) * panel->width : next - now;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t r = M(tile_start)(rows, tiles, i),
                             count = M(tile_start)(rows, tiles, i + 1) - r;
             const REAL *const *const from = part ? (const REAL *const *)c : init;
             M(tiles)
-            [panel->vectors][count](k1 - k0, a + r, k0, b + k0 *panel->width, from + r,
+            [panel->vectors][count](k1 - k0, a + r, k0, now,
+                                    i < panel->vectors ? ahead + i * LANES : 0, from + r,
                                     part ? at_c : at_init, c + r, at_c);
         }
     }
 }
 
-/* Incomplete vectors, and sums that are taken up again, stay on the stack until they are done. */
+/* Incomplete vectors stay on the stack until they are done. */
 static void M(product)(const fr_product *p) {
     _Alignas(64) REAL copy[BAND * FR_MAX_VECTORS * LANES];
     static const REAL zeros[LANES] = {0};
@@ -188,7 +197,9 @@ static void M(product)(const fr_product *p) {
         M(panel) panel;
         M(set_panel)(p->groups, p->n, at, p->b_row != 0, &panel);
         const ptrdiff_t parts = p->b_row || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
-        const int direct = panel.full && parts == 1;
+        const int direct = panel.full;
+        const REAL *b = (const REAL *)p->b + panel.offset * p->k, *next = p->b;
+        next += M(panel_offset)(p->groups, at + 1 < p->panel1 ? at + 1 : p->panel0) * p->k;
         for (int v = 0; v < panel.pieces; v++) {
             at_c[v] = panel.group[v] * p->c_group + panel.unit[v];
             at_init[v] = p->init ? panel.group[v] * p->init_group + panel.unit[v] : 0;
@@ -214,8 +225,8 @@ static void M(product)(const fr_product *p) {
                 M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
                              at_to);
             else
-                M(tiles_packed)(&panel, rows, p->k, a, (const REAL *)p->b + panel.offset * p->k,
-                                parts, from, at_from, to, at_to);
+                M(tiles_packed)(&panel, rows, p->k, a, b, band + 1 < bands ? b : next, parts, from,
+                                at_from, to, at_to);
             if (direct) continue;
             for (ptrdiff_t r = 0; r < rows; r++)
                 for (int v = 0; v < panel.pieces; v++)

@@ -48,12 +48,15 @@
 #define OUTER_VECTORS \
     2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
-/* Bytes of a packed panel that stay in a near cache while a band of rows passes. */
-#ifdef __AVX512F__ /* such CPUs have large second caches, which feed a tile at full speed */
-#define PANEL_BYTES (128 * 1024)
+/* Bytes of a packed panel that stay in the first cache while a band of rows passes. */
+#ifdef __AVX512F__ /* such CPUs have 48 KiB of it, most others 32 */
+#define PANEL_BYTES (32 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
 #endif
+/* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
+#define BRINGS(rows, vectors) ((rows) >= 4 && (rows) <= 8 && (vectors) > 1)
+#define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
 /* gcc folds a load into the two or three multiply-adds that use it, so that the nearest cache is read two or three times
@@ -69,10 +72,11 @@ static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROW
 static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
 #endif
 
-/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. */
+/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile the
+ * vector `ahead` of each of b comes nearer. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
-                        const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
-                        const ptrdiff_t *at_c);
+                        ptrdiff_t ahead, const REAL *const *init, const ptrdiff_t *at_init,
+                        REAL *const *c, const ptrdiff_t *at_c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]]. A single vector may have fewer lanes than LANES. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
                             const ptrdiff_t *at, ptrdiff_t lanes, const REAL *const *init,
@@ -82,7 +86,7 @@ typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c
                               int add);
 
 INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a,
-                         ptrdiff_t first, const REAL *b, const REAL *const *init,
+                         ptrdiff_t first, const REAL *b, ptrdiff_t ahead, const REAL *const *init,
                          const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     const REAL *row[FR_MAX_ROWS];
@@ -110,6 +114,7 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
                 UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
             }
         }
+        if (BRINGS(rows, vectors)) FETCH(b + ahead);
         b += vectors * LANES;
     }
     UNROLL for (int i = 0; i < rows; i++) {
@@ -167,12 +172,12 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     }
 }
 
-#define INSTANCE(v, r)                                                                     \
-    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, \
-                                       const REAL *b, const REAL *const *init,             \
-                                       const ptrdiff_t *at_init, REAL *const *c,           \
-                                       const ptrdiff_t *at_c) {                            \
-        M(tile_body)(r, v, k, a, first, b, init, at_init, c, at_c);                        \
+#define INSTANCE(v, r)                                                                          \
+    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first,      \
+                                       const REAL *b, ptrdiff_t ahead, const REAL *const *init, \
+                                       const ptrdiff_t *at_init, REAL *const *c,                \
+                                       const ptrdiff_t *at_c) {                                 \
+        M(tile_body)(r, v, k, a, first, b, ahead, init, at_init, c, at_c);                      \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE

@@ -5,6 +5,7 @@ typedef struct {
     _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, width of the panel) */
     M(panel) panel;
     ptrdiff_t first, rows;
+    ptrdiff_t next; /* where the panel begins that is read after this band */
 } M(step_tile);
 
 /* t->sum = b + x W, where the chains of h_in R go on. */
@@ -22,9 +23,9 @@ INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c)
         init[r] = !s->bias ? zeros : direct ? (const REAL *)s->bias : bias;
     }
     if (!direct) M(gather)(panel, s->bias, at, NULL, bias);
-    M(tiles_packed)(panel, t->rows, s->inputs, a, (const REAL *)s->w + panel->offset * s->inputs,
-                    M(depth_parts)(s->inputs, panel->width), init, direct ? at : M(vector_at), c,
-                    M(vector_at));
+    const REAL *w = (const REAL *)s->w + panel->offset * s->inputs;
+    M(tiles_packed)(panel, t->rows, s->inputs, a, w, w, M(depth_parts)(s->inputs, panel->width),
+                    init, direct ? at : M(vector_at), c, M(vector_at));
 }
 
 /* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
@@ -45,6 +46,8 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
         a[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
         c[r] = t->sum + r * panel->width;
         init[r] = direct ? g : c[r];
+        for (int v = 0; v < pieces && direct; v++) /* where the next panel starts */
+            FETCH(g + at_g[v] + UNIT_VECTORS(groups) * LANES);
         if (direct || s->x) continue;
         M(gather)(panel, g, at_g, last ? last + panel->unit[panel->pieces - 1] : NULL, c[r]);
     }
@@ -55,7 +58,8 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
                      M(vector_at));
     else
         M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
-                        M(depth_parts)(s->k, panel->width), init, from, c, M(vector_at));
+                        (const REAL *)s->r + t->next * s->k, M(depth_parts)(s->k, panel->width),
+                        init, from, c, M(vector_at));
 }
 
 /* The rows of a panel of few units, as many in a vector as it holds: a tile whose row i has LANES units, those of rows
@@ -138,6 +142,9 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
+            t.next = band + 1 < bands
+                         ? t.panel.offset
+                         : M(panel_offset)(groups, p + 1 < s->panel1 ? p + 1 : s->panel0);
             M(step_product)(s, block, last, groups, &t);
             gates(s, &t);
         }

@@ -195,6 +195,10 @@ void check_products(const fr_kernels *k) {
                     product_case(k, rows, depths[d], groups, sizes[i], 1, init, (int)(rows % 3));
             }
         }
+    for (ptrdiff_t groups = 1; groups <= FR_MAX_GROUPS;
+         groups++) /* panels in parts of their depth */
+        for (int i = 0; i < 2 * INITS; i++)
+            product_case(k, 50 + i, 800, groups, 15 + i, 0, (enum init)(i % INITS), i % 3);
     for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
             for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m, n, add);
