@@ -21,8 +21,23 @@ cdef extern from "barrier.h" nogil:
     void fr_lock(char *lock)
     void fr_unlock(char *lock)
 
-cdef extern from "stdlib.h" nogil:
-    int posix_memalign(void **memory, size_t alignment, size_t size)
+cdef extern from *:
+    """
+    #include <stdlib.h>
+    #include <sys/mman.h>
+
+    /* Memory at a whole cache line. Weights and tapes of many megabytes take the large pages of the system where it has
+     * them: of small ones there are more than a CPU keeps translations for. */
+    static int fr_allocate(void **memory, size_t size) {
+        const size_t page = (size_t)1 << 21;
+        const int failed = posix_memalign(memory, size < page ? 64 : page, size ? size : 1);
+    #ifdef MADV_HUGEPAGE
+        if (!failed && size >= page) madvise(*memory, size / page * page, MADV_HUGEPAGE);
+    #endif
+        return failed;
+    }
+    """
+    int fr_allocate(void **memory, size_t size) nogil
 
 
 # ---------------------------------------------------------------- the kernel table, chosen once
@@ -155,9 +170,9 @@ cdef Buffer take(size_t size):
         _pooled -= size
         _pool[best].data = NULL
     fr_unlock(&_pool_lock)
-    if data == NULL and posix_memalign(&data, 64, size if size > 0 else 1) != 0:
+    if data == NULL and fr_allocate(&data, size) != 0:
         empty_pool()
-        if posix_memalign(&data, 64, size if size > 0 else 1) != 0:
+        if fr_allocate(&data, size) != 0:
             raise MemoryError(f"no {size} bytes for a work buffer")
     if FR_SANITIZE:
         memset(data, 0xff, size)
