@@ -67,6 +67,13 @@ cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssiz
 
 # ---------------------------------------------------------------- forward
 
+cdef Py_ssize_t apart_rows(Py_ssize_t n, Py_ssize_t item) noexcept:
+    """The distance of rows of n elements: whole cache lines, and not such that many rows fall on the same lines of a
+    cache."""
+    cdef Py_ssize_t size = (n * item + 63) // 64 * 64
+    return (size if size % 1024 else size + 64) // item
+
+
 cdef class Job:
     def __init__(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                  int activation, int recurrent_activation, double clip, bint training, bint low, int threads):
@@ -104,12 +111,8 @@ cdef class Job:
         f.pack = not f.raw and not weights.forward_ready
         if f.pack and not training:
             weights.reserve_forward()
-        f.ld_g = m.layout.blocks * m.H
-        # Rows of whole cache lines, and not at distances that fall on the same lines of the cache.
-        f.ld_h = (max(f.K, f.H) * item + 63) // 64 * 64
-        if f.ld_h % 1024 == 0:
-            f.ld_h += 64
-        f.ld_h //= item
+        f.ld_g = apart_rows(m.layout.blocks * m.H, item)
+        f.ld_h = apart_rows(max(f.K, f.H), item)
         add_part(&parts, &f.h0, B, f.ld_h * item)
         add_part(work, &f.h[0], B, f.ld_h * item)
         add_part(work, &f.h[1], B, f.ld_h * item)
