@@ -20,6 +20,7 @@ cdef struct Forward:
     bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
     bint pieces                 # low memory: the gates of a few steps at a time
     bint training, low
+    bint keep_g                 # the gates, and what a projection multiplies, stay for backward
     double clip
     Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps, padding
     const Py_ssize_t *order
@@ -43,9 +44,7 @@ cdef struct Forward:
     char *c                     # training: (tokens, H)
     char *packs                 # training: the weights, packed
     char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
-    bint keep_m
     char *g                     # (tokens, ld_g) kept, else room for the thread's rows and chunk
-    bint keep_g
     Py_ssize_t chunk            # tokens of one product x W
     char *room                  # for panels of weights that are packed when needed
     Py_ssize_t room_size

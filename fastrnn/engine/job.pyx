@@ -122,9 +122,8 @@ cdef class Job:
             if training:
                 add_part(&parts, &f.c, f.tokens, m.H * item)
         f.keep_g = training and not low
-        f.keep_m = f.keep_g
         if m.projection != NULL:
-            add_part(&parts if f.keep_m else work, &f.m_rows, f.tokens if f.keep_m else B, m.H * item)
+            add_part(&parts if f.keep_g else work, &f.m_rows, f.tokens if f.keep_g else B, m.H * item)
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
         f.team = threads

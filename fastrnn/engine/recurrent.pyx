@@ -253,7 +253,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
         s.y = f.y
         s.ld_y = f.K
     else:
-        s.h = f.m_rows + (first if f.keep_m else e.row0) * f.H * item
+        s.h = f.m_rows + (first if f.keep_g else e.row0) * f.H * item
         s.ld_h = f.H
     run_step(f, m.layout.step, &s, team, rank)
     if m.layout.step == FR_STEP_GRU_RESET:
