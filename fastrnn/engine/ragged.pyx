@@ -153,7 +153,7 @@ cdef class Ragged:
             found += not used[i]
 
     def dealt(self, int size):
-        """The sorted rows of each of `size` threads, as the plan `batch` deals them."""
+        """The sorted rows of each of `size` threads, as the plan `batch` deals them. No result shows it: for tests."""
         cdef Dealt d
         cdef int rank
         found = []
