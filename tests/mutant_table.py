@@ -13,6 +13,7 @@ WEIGHTS, LINEAR, CORE = (
     "fastrnn/engine/linear.pyx",
     "fastrnn/engine/core.pyx",
 )
+SHARE = "fastrnn/engine/share.pxd"
 SWEEPS, F_RNN, F_TAPE = (
     "fastrnn/engine/sweeps.pyx",
     "fastrnn/functional/recurrent.pyx",
@@ -203,7 +204,7 @@ MUTANTS = [
      "if o.sums != NULL and rank < across else NULL", "if o.sums != NULL and rank == 0 else NULL"),
     ("raw product without its bias", LINEAR,
      "init_rows if d.bias != NULL else NULL", "init_rows if d.bias != NULL and not d.raw else NULL"),
-    ("columns of the threads overlap by none", LINEAR,
+    ("columns of the threads overlap by none", SHARE,
      "return n // size * rank + min(<Py_ssize_t> rank, n % size)", "return n // size * rank"),
     ("squared error: slopes of half the size", SWEEPS_C,
      "d[i + j] = (error[j] + error[j]) * f", "d[i + j] = error[j] * f"),

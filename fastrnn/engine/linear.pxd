@@ -27,8 +27,6 @@ cdef struct Outer:
 cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transposed, bint keep,
                 int threads) except -1
 cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int threads) except -1
-cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil
-cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
 cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
                     bint add) noexcept
 cdef size_t outer_scratch(const Outer *o, int threads) except 0

@@ -5,19 +5,9 @@ cimport numpy as cnp
 from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
                     take_parts, times)
 from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
+from .share cimport rows_at_once, share
 
 cnp.import_array()
-
-
-cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil:
-    """Where the share of thread `rank` begins when n items are dealt in order."""
-    return n // size * rank + min(<Py_ssize_t> rank, n % size)
-
-
-cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil:
-    """Rows of a product between two looks for signals: some 10 ms of work, and at most FR_BLOCK."""
-    cdef double rows = 1e9 / (2.0 * depth * n + 1)
-    return <Py_ssize_t> min(max(rows, 8.0), <double> FR_BLOCK)
 
 
 cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,

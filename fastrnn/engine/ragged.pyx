@@ -12,7 +12,7 @@ from libc.string cimport memset
 
 from .core cimport take, times
 from .kernels cimport FR_BLOCK
-from .linear cimport share
+from .share cimport share
 
 cnp.import_array()
 

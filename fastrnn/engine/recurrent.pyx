@@ -13,8 +13,9 @@ from .job cimport BATCH, HIDDEN, Backward, Forward, Job
 from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O, FR_STEP_GRU_BEFORE,
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
-from .linear cimport outer_blocks, product_rows, rows_at_once, product_tokens, share
+from .linear cimport outer_blocks, product_rows, product_tokens
 from .ragged cimport Dealt, deal, piece_begin, piece_end
+from .share cimport rows_at_once, share
 from .weights cimport (Lots, Matrices, Source, candidate_source, input_back, input_source, lots_bytes, lots_of,
                        next_lot, pack_backward, pack_forward, recurrent_source)
 

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from .core cimport fr_team, kernels_of, run, take, times
 from .kernels cimport (FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_kernels, fr_packed_size,
                        fr_panel_units, fr_panels)
-from .linear cimport share
+from .share cimport share
 
 cnp.import_array()
 
