@@ -13,7 +13,7 @@ WEIGHTS, LINEAR, CORE = (
     "fastrnn/engine/linear.pyx",
     "fastrnn/engine/core.pyx",
 )
-SHARE = "fastrnn/engine/share.pxd"
+SHARE, PANELS = "fastrnn/engine/share.pxd", "fastrnn/engine/panels.pyx"
 SWEEPS, F_RNN, F_TAPE = (
     "fastrnn/engine/sweeps.pyx",
     "fastrnn/functional/recurrent.pyx",
@@ -151,12 +151,12 @@ MUTANTS = [
     ("no gradient through the first step to the state", LOOP, "if step == 0 and not b.want_init:", "if step == 0:"),
     ("recomputed gates ignore the recurrent mask", LOOP,
      "memcpy(b.scratch + i * row, b.h_in_at[token0 + i]", "memcpy(b.scratch + i * row, b.h_at[token0 + i]"),
-    ("a second lot of panels read as the first", WEIGHTS,
+    ("a second lot of panels read as the first", PANELS,
      "lots.packed = lots.room - lots.panel0 * bytes", "lots.packed = lots.room"),
-    ("a lot is packed from the first columns", WEIGHTS,
+    ("a lot is packed from the first columns", PANELS,
      "pack_panels(k, s, <char *> lots.packed, lots.panel0, lots.panel1)",
      "pack_panels(k, s, lots.room, 0, lots.panel1 - lots.panel0)"),
-    ("threads have one room for their lots", WEIGHTS, "        lots.room += rank * lots.room_size\n", ""),
+    ("threads have one room for their lots", PANELS, "        lots.room += rank * lots.room_size\n", ""),
     ("a piece of time larger than its room", LOOP,
      "piece_begin(f.offset, f.tokens, step1, b.most)", "piece_begin(f.offset, f.tokens, step1, b.most + 256)"),
     ("recomputed states taken from the wrong step", LOOP,

@@ -8,10 +8,10 @@ from libc.string cimport memset, strcmp
 from .core cimport Parts, add_part, take_parts
 from .kernels cimport (FR_BLOCK, FR_GRU_Q, FR_GRU_H, FR_RAW_ROWS, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_panels)
 from .linear cimport Term, add_term, outer_scratch
+from .panels cimport Source, panel_bytes
 from .ragged cimport Ragged, piece_tokens
 from .recurrent cimport run_backward
-from .weights cimport (Layout, Matrices, Source, Weights, candidate_source, input_back, input_source, panel_bytes,
-                       recurrent_source)
+from .weights cimport Layout, Matrices, Weights, candidate_source, input_back, input_source, recurrent_source
 
 from ..errors import ArgumentError
 

@@ -5,18 +5,10 @@ cimport numpy as cnp
 from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
                     take_parts, times)
 from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
+from .panels cimport Source, pack_share, plain_source
 from .share cimport rows_at_once, share
 
 cnp.import_array()
-
-
-cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
-                     Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
-                     int size) noexcept nogil:
-    """This thread's panels of a packed matrix."""
-    cdef Py_ssize_t panels = fr_panels(k, groups, n)
-    k.pack(dst, depth, k0, k1, groups, n, src, row, col, start, share(panels, rank, size),
-           share(panels, rank + 1, size))
 
 
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
@@ -170,13 +162,11 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
 
 cdef struct Dense:
     const fr_kernels *k
-    Py_ssize_t rows, depth, n
+    Py_ssize_t rows
     const char *x
     Py_ssize_t x_row            # distance between the rows of x, in elements
-    const char *w               # raw (depth, n)
-    Py_ssize_t w_row, w_col     # distances between its rows and columns
-    bint raw
-    char *packed
+    Source w                    # (depth, n)
+    bint raw                    # its columns are adjacent and it is read where it is
     const char *bias
     bint keep
     char *y
@@ -186,28 +176,28 @@ cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t p
                      int rank) noexcept nogil:
     """The rows at <= i < end of a product, of the columns in some of its panels."""
     cdef const fr_kernels *k = d.k
-    cdef Py_ssize_t start = 0, item = k.itemsize, i
+    cdef Py_ssize_t item = k.itemsize, i
     cdef const void *a_rows[FR_BLOCK]
     cdef const void *init_rows[FR_BLOCK]
     cdef void *c_rows[FR_BLOCK]
     cdef fr_product p
-    p.k = d.depth
+    p.k = d.w.depth
     p.a = a_rows
-    p.b = d.w if d.raw else d.packed
-    p.b_row = d.w_row if d.raw else 0
-    p.b_start = &start
+    p.b = d.w.raw if d.raw else d.w.held
+    p.b_row = d.w.row if d.raw else 0
+    p.b_start = d.w.start
     p.groups = 1
-    p.n = d.n
+    p.n = d.w.n
     p.panel0, p.panel1 = panel0, panel1
     p.c = c_rows
     p.init_group = p.c_group = 0
     p.init = <const void *const *> c_rows if d.keep else init_rows if d.bias != NULL else NULL
     while at < end:
-        p.rows = min(rows_at_once(d.depth, d.n), end - at)
+        p.rows = min(rows_at_once(d.w.depth, d.w.n), end - at)
         for i in range(p.rows):
             a_rows[i] = d.x + (at + i) * d.x_row * item
             init_rows[i] = d.bias
-            c_rows[i] = d.y + (at + i) * d.n * item
+            c_rows[i] = d.y + (at + i) * d.w.n * item
         k.product(&p)
         at += p.rows
         if rank == 0:
@@ -218,9 +208,9 @@ cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t p
 
 cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
     cdef Dense *d = <Dense *> context
-    cdef Py_ssize_t start = 0, panels = fr_panels(d.k, 1, d.n)
+    cdef Py_ssize_t panels = fr_panels(d.k, 1, d.w.n)
     if not d.raw:
-        pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, rank, size)
+        pack_share(d.k, &d.w, rank, size)
         if fr_barrier(team, size):
             return
     # Rows are dealt to the threads where there are enough of them, else columns.
@@ -245,10 +235,9 @@ cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transp
     cdef Buffer packed = None
     cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = out.shape[1]
     d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
-    d.rows, d.depth, d.n, d.x_row = rows, depth, n, depth
-    d.w_row = 1 if transposed else n
-    d.w_col = depth if transposed else 1
-    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.rows, d.x_row = rows, depth
+    d.x, d.y = <char *> data(x), <char *> data(out)
+    d.w = plain_source(NULL, depth, n, <char *> data(w), 1 if transposed else n, depth if transposed else 1)
     d.bias = <char *> data(bias) if bias is not None else NULL
     d.keep = keep
     d.raw = not transposed and rows <= FR_RAW_ROWS
@@ -256,7 +245,7 @@ cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transp
         return 0
     if not d.raw:
         packed = take(times(fr_packed_size(d.k, depth, 1, n), d.k.itemsize))
-        d.packed = <char *> packed.data
+        d.w.held = <char *> packed.data
     return run(dense_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
 
 
@@ -271,15 +260,15 @@ cdef void stack_body(void *context, fr_team *team, int rank, int size) noexcept 
     """This thread's share of the products, each from its first to its last row."""
     cdef Stack *s = <Stack *> context
     cdef Dense d = s.one
-    cdef Py_ssize_t start = 0, item = d.k.itemsize, panels = fr_panels(d.k, 1, d.n), i
+    cdef Py_ssize_t item = d.k.itemsize, panels = fr_panels(d.k, 1, d.w.n), i
     if not d.raw:
-        d.packed = s.one.packed + rank * s.packed_size
+        d.w.held += rank * s.packed_size
     for i in range(share(s.count, rank, size), share(s.count, rank + 1, size)):
         d.x = s.one.x + i * s.x_next * item
-        d.w = s.one.w + i * s.w_next * item
-        d.y = s.one.y + i * d.rows * d.n * item
+        d.w.raw = s.one.w.raw + i * s.w_next * item
+        d.y = s.one.y + i * d.rows * d.w.n * item
         if not d.raw:
-            pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, 0, 1)
+            pack_share(d.k, &d.w, 0, 1)
         dense_rows(&d, 0, d.rows, 0, panels, team, rank)
         if fr_stopping(team):
             return
@@ -290,38 +279,38 @@ def stack(cnp.ndarray x, cnp.ndarray w, cnp.ndarray out, int threads):
     cdef Stack s
     cdef Dense *d = &s.one
     cdef Buffer packed = None
-    cdef Py_ssize_t count = out.shape[0], item
+    cdef Py_ssize_t count = out.shape[0], depth = x.shape[2], n = out.shape[2], item
     cdef double work
     cdef bint across
     d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
     item = d.k.itemsize
-    d.rows, d.n, d.depth = out.shape[1], out.shape[2], x.shape[2]
     s.count, s.x_next, s.w_next = count, x.strides[0] // item, w.strides[0] // item
-    d.x_row, d.w_row, d.w_col = x.strides[1] // item, w.strides[1] // item, w.strides[2] // item
-    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.rows, d.x_row = out.shape[1], x.strides[1] // item
+    d.x, d.y = <char *> data(x), <char *> data(out)
+    d.w = plain_source(NULL, depth, n, <char *> data(w), w.strides[1] // item, w.strides[2] // item)
     d.bias, d.keep = NULL, False
-    if d.n == 1:
-        d.w_col = 1             # whatever the view says
-    d.raw = d.w_col == 1 and d.w_row > 0 and d.rows <= FR_RAW_ROWS
+    if n == 1:
+        d.w.col = 1             # whatever the view says
+    d.raw = d.w.col == 1 and d.w.row > 0 and d.rows <= FR_RAW_ROWS
     if out.size == 0:
         return
-    work = 2.0 * d.rows * d.depth * d.n
+    work = 2.0 * d.rows * depth * n
     if work * count <= TEAM_WORK:
         threads = 1
     # A thread takes whole matrices, unless there are so few that some threads would wait long for the last ones.
     across = work <= TEAM_WORK or count >= 4 * threads
     if not d.raw:
-        s.packed_size = (times(fr_packed_size(d.k, d.depth, 1, d.n), item) + 63) // 64 * 64
+        s.packed_size = (times(fr_packed_size(d.k, depth, 1, n), item) + 63) // 64 * 64
         packed = take(times(s.packed_size, threads if across else 1))
-        d.packed = <char *> packed.data
+        d.w.held = <char *> packed.data
     if across:
         run(stack_body, &s, threads)
         return
     for _ in range(count):
         run(dense_body, d, threads)
         d.x += s.x_next * item
-        d.w += s.w_next * item
-        d.y += d.rows * d.n * item
+        d.w.raw += s.w_next * item
+        d.y += d.rows * n * item
 
 
 cdef struct DenseGradient:

@@ -14,10 +14,11 @@ from .kernels cimport (FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_LSTM_F, FR_LSTM_I, FR_LS
                        FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_backward, fr_forward, fr_kernels,
                        fr_panel_units, fr_panels, fr_product)
 from .linear cimport outer_blocks, product_rows, product_tokens
+from .panels cimport Lots, Source, lots_bytes, lots_of, next_lot
 from .ragged cimport Dealt, deal, piece_begin, piece_end
 from .share cimport rows_at_once, share
-from .weights cimport (Lots, Matrices, Source, candidate_source, input_back, input_source, lots_bytes, lots_of,
-                       next_lot, pack_backward, pack_forward, recurrent_source)
+from .weights cimport (Matrices, candidate_source, input_back, input_source, pack_backward, pack_forward,
+                       recurrent_source)
 
 from ..errors import ArgumentError
 
@@ -132,7 +133,7 @@ cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_
     cdef Py_ssize_t step, r, i, first, item = f.k.itemsize, most = rows_at_once(m.inputs, f.ld_g)
     p.k = m.inputs
     p.a = a
-    p.b = m.w if f.raw else m.w_packed
+    p.b = m.w if f.raw else m.forward.w
     p.b_row = m.layout.gates * m.H if f.raw else 0
     p.b_start = &m.x_start[0]
     p.groups = m.layout.x_groups
@@ -175,7 +176,7 @@ cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g,
     s.recurrent_activation = f.recurrent_activation
     s.save = f.keep_g
     s.k = m.K
-    s.r = m.r if f.raw else m.r_packed
+    s.r = m.r if f.raw else m.forward.r
     s.r_row = m.layout.gates * m.H if f.raw else 0
     s.r_start = &m.r_start[0]
     s.g = g
@@ -216,7 +217,7 @@ cdef void second_step(const Forward *f, const Extent *e, fr_forward *s, fr_team 
     s.k = m.H
     s.h_in = <char *> s.g + FR_GRU_Q * m.H * f.k.itemsize
     s.ld_h_in = f.ld_g
-    s.r = m.r if f.raw else m.rh_packed
+    s.r = m.r if f.raw else m.forward.rh
     s.r_start = &m.h_start
     run_step(f, FR_STEP_GRU_BEFORE, s, team, rank)
 
@@ -246,7 +247,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     s.c = c
     s.token = f.token + first
     if f.joined:
-        s.x, s.w, s.bias = f.x, m.w_packed, m.bias
+        s.x, s.w, s.bias = f.x, m.forward.w, m.bias
         s.ld_x = s.inputs = f.inputs
     if m.projection == NULL:
         s.h = h
@@ -264,7 +265,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     if m.projection != NULL:
         if e.sync and fr_barrier(team, size):
             return True
-        product_rows(k, rows, m.H, <char *> s.h, f.H, m.p_packed, f.K, panel_at(k, 1, e.out0), panel_at(k, 1, e.out1),
+        product_rows(k, rows, m.H, <char *> s.h, f.H, m.forward.p, f.K, panel_at(k, 1, e.out0), panel_at(k, 1, e.out1),
                      False, h, f.ld_h, team, rank)
         for r in range(rows):
             memcpy(f.y + (f.token[first + r] * f.K + e.out0) * item, h + (r * f.ld_h + e.out0) * item,
@@ -649,7 +650,7 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         s.dh = b.dm + e.row0 * f.H * item
         s.ld_dh = f.H
         s.dy = NULL
-        product_rows(k, rows, f.K, <const char *> b.dproj_at[first], f.K, m.p_back, f.H, panel_at(k, 1, e.unit0),
+        product_rows(k, rows, f.K, <const char *> b.dproj_at[first], f.K, m.backward.p, f.H, panel_at(k, 1, e.unit0),
                      panel_at(k, 1, e.unit1), False, <char *> s.dh, f.H, team, rank)
     k.backward[m.layout.step](&s)
     if e.sync and fr_barrier(team, size):
@@ -659,7 +660,7 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         s.ld_drh = f.ld_h
         s.mask = f.mask_rows + e.row0 * f.ld_h * item if f.mask != NULL else NULL
         s.ld_mask = f.ld_h
-        product_back(b, rows, first, FR_GRU_H, m.H, m.rh_back, e.unit0, e.unit1, f.H, False, <char *> s.drh, f.ld_h,
+        product_back(b, rows, first, FR_GRU_H, m.H, m.backward.rh, e.unit0, e.unit1, f.H, False, <char *> s.drh, f.ld_h,
                      team, rank)
         k.backward[<int> FR_STEP_GRU_BEFORE](&s)
         if e.sync and fr_barrier(team, size):
@@ -668,10 +669,10 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         return False
     keep = m.layout.step != FR_STEP_LSTM and m.layout.step != FR_STEP_RNN  # a GRU has put z dh there
     if f.mask == NULL:
-        product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.r_back, e.out0, e.out1, f.K, keep,
+        product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.backward.r, e.out0, e.out1, f.K, keep,
                      dh, f.ld_h, team, rank)
         return False
-    product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.r_back, e.out0, e.out1, f.K, False,
+    product_back(b, rows, first, m.layout.r_first, m.layout.r_groups * m.H, m.backward.r, e.out0, e.out1, f.K, False,
                  masked, f.ld_h, team, rank)
     for r in range(rows):
         if not keep:
