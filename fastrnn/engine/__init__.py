@@ -1,1 +1,14 @@
-"""The engine: the only compiled code of fastrnn, and the only code that knows about threads."""
+"""The engine: the only compiled code of fastrnn, and the only code that knows about threads.
+
+Work and memory: ``core`` (the table of kernels, buffers, the one door to threads, over ``barrier.h``), ``share`` (how
+work is divided), ``kernels`` (what ``src_c`` has).
+
+Weights and products: ``panels`` (matrices packed for the register tiles), ``weights`` (those of a cell), ``linear``
+(products over a team, weight gradients, dense functions).
+
+A recurrent job: ``ragged`` (rows and tokens), ``job`` (one direction of one layer over one batch), ``extent`` (what
+a thread works on), ``inputs`` (x W and dx, for many steps at once), ``step`` (one step, forward and back),
+``recurrent`` (the time loop), ``bptt`` (the same back), ``recompute`` (``memory="low"``: gates made again).
+
+And ``sweeps`` over flat arrays, ``plugin`` (what compiled plugins call).
+"""
