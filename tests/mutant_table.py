@@ -3,11 +3,7 @@
 LSTM, GRU, RNN = "src_c/cells/lstm.h", "src_c/cells/gru.h", "src_c/cells/rnn.h"
 STEP, PRODUCT, TILE = "src_c/cells/step.h", "src_c/product.h", "src_c/tile.h"
 ACT, MATH, SWEEPS_C = "src_c/activations.h", "src_c/vmath.h", "src_c/sweeps.h"
-LOOP, JOB, RAGGED = (
-    "fastrnn/engine/recurrent.pyx",
-    "fastrnn/engine/job.pyx",
-    "fastrnn/engine/ragged.pyx",
-)
+LOOP, RAGGED = "fastrnn/engine/recurrent.pyx", "fastrnn/engine/ragged.pyx"
 WEIGHTS, LINEAR, CORE = (
     "fastrnn/engine/weights.pyx",
     "fastrnn/engine/linear.pyx",

@@ -6,9 +6,11 @@ work is divided), ``kernels`` (what ``src_c`` has).
 Weights and products: ``panels`` (matrices packed for the register tiles), ``weights`` (those of a cell), ``linear``
 (products over a team, weight gradients, dense functions).
 
-A recurrent job: ``ragged`` (rows and tokens), ``job`` (one direction of one layer over one batch), ``extent`` (what
-a thread works on), ``inputs`` (x W and dx, for many steps at once), ``step`` (one step, forward and back),
-``recurrent`` (the time loop), ``bptt`` (the same back), ``recompute`` (``memory="low"``: gates made again).
+A recurrent job: ``ragged`` (rows and tokens), ``job`` (one direction of one layer over one batch), ``plan`` (how it is
+divided among threads: the cost model), ``buffers`` (how large they are), ``extent`` (what a thread works on).
+
+The time loop: ``recurrent`` (forward, and the door), ``bptt`` (back), ``step`` (one step of either), ``inputs`` (x W
+and dx, for many steps at once), ``recompute`` (``memory="low"``: gates made again).
 
 And ``sweeps`` over flat arrays, ``plugin`` (what compiled plugins call).
 """

@@ -1,7 +1,8 @@
 # What a thread of the time loop works on: some sorted rows and some hidden units. Inline, since every step asks.
 
-from .job cimport BATCH, HIDDEN, Forward
+from .job cimport Forward
 from .kernels cimport fr_kernels, fr_panel_units, fr_panels
+from .plan cimport BATCH, HIDDEN
 from .ragged cimport Dealt, deal
 from .share cimport share
 

@@ -1,14 +1,10 @@
 # A job: one direction of one layer over one batch, forward, and its tape.
 
+from .core cimport Parts
 from .kernels cimport fr_kernels
 from .linear cimport Outer
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
-
-cdef enum Plan:
-    SERIAL      # one thread does everything
-    BATCH       # a thread takes rows through all steps; no barrier inside
-    HIDDEN      # a thread owns hidden units; a barrier per step
 
 # Everything the time loop reads. Rows are sorted rows, tokens are numbered as in Ragged.
 cdef struct Forward:
@@ -98,6 +94,8 @@ cdef class Job:
     cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                     int activation, int recurrent_activation, double clip, bint training, bint low,
                     int threads) except -1
+    cdef int take_buffers(self) except -1
+    cdef size_t add_training(self, Parts *work) except? 0
     cpdef int threads(self, int threads) noexcept
     cpdef void done(self) noexcept
 

@@ -12,8 +12,9 @@ from .bptt cimport backward_job
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team, run
 from .extent cimport Extent, extents_of, rows_at
 from .inputs cimport input_products, project_input
-from .job cimport BATCH, HIDDEN, Backward, Forward, Job
+from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
+from .plan cimport BATCH, HIDDEN
 from .ragged cimport clear_padding, gather
 from .share cimport share
 from .step cimport forward_step, store_state
