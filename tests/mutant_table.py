@@ -10,6 +10,7 @@ WEIGHTS, LINEAR, CORE = (
     "fastrnn/engine/core.pyx",
 )
 SHARE, PANELS = "fastrnn/engine/share.pxd", "fastrnn/engine/panels.pyx"
+OUTER = "fastrnn/engine/outer.pyx"
 ROWS, EXTENT = "fastrnn/engine/ragged.pxd", "fastrnn/engine/extent.pxd"
 STEP_PYX, BPTT, AGAIN = (
     "fastrnn/engine/step.pyx",
@@ -198,9 +199,9 @@ MUTANTS = [
     ("bias_q from the input bias", WEIGHTS, "(row + m.h_start) * item", "m.h_start * item"),
     ("R not transposed in BPTT", WEIGHTS,
      "1, m.K, m.r, 1, m.layout.gates * m.H,", "1, m.K, m.r, m.layout.gates * m.H, 1,"),
-    ("weight gradient: blocks overwrite", LINEAR, "t.ld_out, t.add or b != last)", "t.ld_out, t.add)"),
-    ("accumulate forgets the first block", LINEAR, "t.ld_out, t.add or b != last)", "t.ld_out, b != last)"),
-    ("bias sums of one thread only", LINEAR,
+    ("weight gradient: blocks overwrite", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, t.add)"),
+    ("accumulate forgets the first block", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, b != last)"),
+    ("bias sums of one thread only", OUTER,
      "if o.sums != NULL and rank < across else NULL", "if o.sums != NULL and rank == 0 else NULL"),
     ("raw product without its bias", LINEAR,
      "init_rows if d.bias != NULL else NULL", "init_rows if d.bias != NULL and not d.raw else NULL"),

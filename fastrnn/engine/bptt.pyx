@@ -7,7 +7,7 @@ from .extent cimport Extent, extents_of
 from .inputs cimport input_gradient
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O
-from .linear cimport outer_blocks
+from .outer cimport outer_blocks
 from .panels cimport Lots, Source, lots_of, next_lot
 from .plan cimport BATCH, HIDDEN
 from .ragged cimport clear_padding, gather, piece_begin, piece_end, scatter

@@ -3,7 +3,7 @@
 from .core cimport Parts, add_part
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_panels
-from .linear cimport outer_scratch
+from .outer cimport outer_scratch
 from .panels cimport Source, panel_bytes
 from .ragged cimport piece_tokens
 from .weights cimport Layout, Matrices, Weights, candidate_source, input_back, input_source, recurrent_source

@@ -2,7 +2,7 @@
 
 from .core cimport Parts
 from .kernels cimport fr_kernels
-from .linear cimport Outer
+from .outer cimport Outer
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
 

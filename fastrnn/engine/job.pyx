@@ -6,7 +6,7 @@ from libc.string cimport memset
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks
 from .core cimport Parts, add_part, take_parts
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
-from .linear cimport Term, add_term
+from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, choose_plan
 from .ragged cimport Ragged
 from .recurrent cimport run_backward
