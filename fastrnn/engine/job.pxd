@@ -1,14 +1,10 @@
 # A job: one direction of one layer over one batch, forward, and its tape.
 
+from .core cimport Parts
 from .kernels cimport fr_kernels
-from .linear cimport Outer
+from .outer cimport Outer
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
-
-cdef enum Plan:
-    SERIAL      # one thread does everything
-    BATCH       # a thread takes rows through all steps; no barrier inside
-    HIDDEN      # a thread owns hidden units; a barrier per step
 
 # Everything the time loop reads. Rows are sorted rows, tokens are numbered as in Ragged.
 cdef struct Forward:
@@ -20,6 +16,7 @@ cdef struct Forward:
     bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
     bint pieces                 # low memory: the gates of a few steps at a time
     bint training, low
+    bint keep_g                 # the gates, and what a projection multiplies, stay for backward
     double clip
     Py_ssize_t B, inputs, H, K, ld_g, ld_h, tokens, steps, padding
     const Py_ssize_t *order
@@ -43,9 +40,7 @@ cdef struct Forward:
     char *c                     # training: (tokens, H)
     char *packs                 # training: the weights, packed
     char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
-    bint keep_m
     char *g                     # (tokens, ld_g) kept, else room for the thread's rows and chunk
-    bint keep_g
     Py_ssize_t chunk            # tokens of one product x W
     char *room                  # for panels of weights that are packed when needed
     Py_ssize_t room_size
@@ -99,6 +94,8 @@ cdef class Job:
     cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                     int activation, int recurrent_activation, double clip, bint training, bint low,
                     int threads) except -1
+    cdef int take_buffers(self) except -1
+    cdef size_t add_training(self, Parts *work) except? 0
     cpdef int threads(self, int threads) noexcept
     cpdef void done(self) noexcept
 

@@ -5,35 +5,9 @@ cimport numpy as cnp
 from .core cimport fr_team
 from .kernels cimport fr_kernels
 
-# out[block][i] (+)= sum over tokens of a[token][first + i] * d[token][block]: one weight gradient.
-cdef struct Term:
-    const void *const *a        # by token
-    Py_ssize_t first, m         # columns first <= j < first + m of a
-    char *out[4]                # by block of d: NULL, or (m, n) at the block's first column
-    Py_ssize_t ld_out
-    bint add                    # add to what is there
-
-# The weight gradients that share the gradient rows d.
-cdef struct Outer:
-    const fr_kernels *k
-    Py_ssize_t tokens           # all of them
-    const void *const *d        # by token: blocks * n columns
-    Py_ssize_t n
-    int blocks
-    char *sums                  # NULL or (blocks, n): the column sums of d
-    int terms
-    Term term[3]
-
 cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transposed, bint keep,
                 int threads) except -1
 cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int threads) except -1
-cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil
-cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil
-cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
-                    bint add) noexcept
-cdef size_t outer_scratch(const Outer *o, int threads) except 0
-cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
-                       int size) noexcept nogil
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
                        const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
                        Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil

@@ -1,32 +1,15 @@
-"""Products over a team: F.matmul, F.linear, and the weight gradients of every layer. OpenMP over output tiles."""
+"""Products over a team: F.matmul, F.linear, and what the time loop takes of them. OpenMP over output tiles."""
 
 cimport numpy as cnp
 
 from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
                     take_parts, times)
-from .kernels cimport FR_BLOCK, FR_LEFT, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
+from .kernels cimport FR_BLOCK, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
+from .outer cimport Outer, add_term, outer_blocks, outer_scratch
+from .panels cimport Source, pack_share, plain_source
+from .share cimport rows_at_once, share
 
 cnp.import_array()
-
-
-cdef Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil:
-    """Where the share of thread `rank` begins when n items are dealt in order."""
-    return n // size * rank + min(<Py_ssize_t> rank, n % size)
-
-
-cdef Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil:
-    """Rows of a product between two looks for signals: some 10 ms of work, and at most FR_BLOCK."""
-    cdef double rows = 1e9 / (2.0 * depth * n + 1)
-    return <Py_ssize_t> min(max(rows, 8.0), <double> FR_BLOCK)
-
-
-cdef void pack_share(const fr_kernels *k, void *dst, Py_ssize_t depth, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups,
-                     Py_ssize_t n, const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, int rank,
-                     int size) noexcept nogil:
-    """This thread's panels of a packed matrix."""
-    cdef Py_ssize_t panels = fr_panels(k, groups, n)
-    k.pack(dst, depth, k0, k1, groups, n, src, row, col, start, share(panels, rank, size),
-           share(panels, rank + 1, size))
 
 
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
@@ -89,104 +72,15 @@ cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth,
         at += p.rows
 
 
-# ---------------------------------------------------------------- weight gradients
-
-cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
-                    bint add) noexcept:
-    """One more left factor; the caller says where its products go."""
-    cdef Term *t = &o.term[o.terms]
-    o.terms += 1
-    t.a, t.first, t.m, t.ld_out, t.add = a, first, m, ld_out, add
-    t.out[0] = t.out[1] = t.out[2] = t.out[3] = NULL
-    return t
-
-
-cdef enum:
-    RIGHT_BYTES = 1 << 19       # of packed panels of d that a thread holds: they stay in its second cache
-
-
-cdef Py_ssize_t panels_held(const Outer *o, Py_ssize_t panels) noexcept nogil:
-    """How many of its panels of d a thread packs at a time."""
-    return max(<Py_ssize_t> 1, min(panels, RIGHT_BYTES // (o.k.outer_units * FR_BLOCK * o.k.itemsize)))
-
-
-cdef size_t outer_scratch(const Outer *o, int threads) except 0:
-    """Bytes that outer_blocks needs for a team of up to `threads`: panels of d, and for each thread a piece of a left
-    factor, packed."""
-    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), most = 0, across, size
-    for size in range(1, threads + 1):
-        across = min(size, panels)
-        most = max(most, size * panels_held(o, (panels + across - 1) // max(across, 1)))
-    panels = most
-    return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
-
-
-cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
-                       int size) noexcept nogil:
-    """This thread's output tiles of the weight gradients, from the token blocks block0 <= b < block1.
-
-    Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
-    in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
-    Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
-    threads than panels. A thread packs its panels once per token block, reading along the rows of d, and the left
-    factors once for each lot of panels.
-    """
-    cdef const fr_kernels *k = o.k
-    cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, total = o.blocks * panels
-    cdef Py_ssize_t item = k.itemsize, panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
-    cdef int across = <int> min(<Py_ssize_t> size, total), down = size // across, i, block
-    cdef Py_ssize_t p0 = share(total, rank % across, across), p1 = share(total, rank % across + 1, across)
-    cdef Py_ssize_t held = panels_held(o, (total + across - 1) // across), l0, l1
-    cdef Py_ssize_t b, first, count, at, q, q0, q1, lo, hi, m
-    cdef char *right = scratch + rank * held * panel_size
-    cdef char *left = scratch + size * held * panel_size + rank * FR_LEFT * FR_BLOCK * item
-    cdef const Term *t
-    if rank // across >= down:
-        return
-    for b in range(block1 - 1, block0 - 1, -1):
-        first = b * FR_BLOCK
-        count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
-        l1 = p0
-        while l1 < p1:
-            l0, l1 = l1, min(l1 + held, p1)
-            for block in range(o.blocks):
-                q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
-                if q0 < q1:
-                    at = block * o.n + q0 * width
-                    k.pack_right(right + (block * panels + q0 - l0) * width * count * item, count, o.d + first, at,
-                                 min(o.n, q1 * width) - q0 * width,
-                                 o.sums + at * item if o.sums != NULL and rank < across else NULL, b != last)
-            for i in range(o.terms):
-                t = &o.term[i]
-                lo, hi = share(t.m, rank // across, down), share(t.m, rank // across + 1, down)
-                while lo < hi:
-                    m = min(<Py_ssize_t> FR_LEFT, hi - lo)
-                    k.pack_left(left, count, t.a + first, t.first + lo, m)
-                    for at in range(l0, l1):
-                        block = <int> (at // panels)
-                        q = at % panels
-                        if t.out[block] != NULL:
-                            k.outer(count, left, m, right + (at - l0) * width * count * item,
-                                    min(width, o.n - q * width), t.out[block] + (lo * t.ld_out + q * width) * item,
-                                    t.ld_out, t.add or b != last)
-                    lo += m
-                    if rank == 0:
-                        poll(team)
-                    if fr_stopping(team):
-                        return
-
-
 # ---------------------------------------------------------------- dense functions
 
 cdef struct Dense:
     const fr_kernels *k
-    Py_ssize_t rows, depth, n
+    Py_ssize_t rows
     const char *x
     Py_ssize_t x_row            # distance between the rows of x, in elements
-    const char *w               # raw (depth, n)
-    Py_ssize_t w_row, w_col     # distances between its rows and columns
-    bint raw
-    char *packed
+    Source w                    # (depth, n)
+    bint raw                    # its columns are adjacent and it is read where it is
     const char *bias
     bint keep
     char *y
@@ -196,28 +90,28 @@ cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t p
                      int rank) noexcept nogil:
     """The rows at <= i < end of a product, of the columns in some of its panels."""
     cdef const fr_kernels *k = d.k
-    cdef Py_ssize_t start = 0, item = k.itemsize, i
+    cdef Py_ssize_t item = k.itemsize, i
     cdef const void *a_rows[FR_BLOCK]
     cdef const void *init_rows[FR_BLOCK]
     cdef void *c_rows[FR_BLOCK]
     cdef fr_product p
-    p.k = d.depth
+    p.k = d.w.depth
     p.a = a_rows
-    p.b = d.w if d.raw else d.packed
-    p.b_row = d.w_row if d.raw else 0
-    p.b_start = &start
+    p.b = d.w.raw if d.raw else d.w.held
+    p.b_row = d.w.row if d.raw else 0
+    p.b_start = d.w.start
     p.groups = 1
-    p.n = d.n
+    p.n = d.w.n
     p.panel0, p.panel1 = panel0, panel1
     p.c = c_rows
     p.init_group = p.c_group = 0
     p.init = <const void *const *> c_rows if d.keep else init_rows if d.bias != NULL else NULL
     while at < end:
-        p.rows = min(rows_at_once(d.depth, d.n), end - at)
+        p.rows = min(rows_at_once(d.w.depth, d.w.n), end - at)
         for i in range(p.rows):
             a_rows[i] = d.x + (at + i) * d.x_row * item
             init_rows[i] = d.bias
-            c_rows[i] = d.y + (at + i) * d.n * item
+            c_rows[i] = d.y + (at + i) * d.w.n * item
         k.product(&p)
         at += p.rows
         if rank == 0:
@@ -228,9 +122,9 @@ cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t p
 
 cdef void dense_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
     cdef Dense *d = <Dense *> context
-    cdef Py_ssize_t start = 0, panels = fr_panels(d.k, 1, d.n)
+    cdef Py_ssize_t panels = fr_panels(d.k, 1, d.w.n)
     if not d.raw:
-        pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, rank, size)
+        pack_share(d.k, &d.w, rank, size)
         if fr_barrier(team, size):
             return
     # Rows are dealt to the threads where there are enough of them, else columns.
@@ -255,10 +149,9 @@ cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transp
     cdef Buffer packed = None
     cdef Py_ssize_t rows = x.shape[0], depth = x.shape[1], n = out.shape[1]
     d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
-    d.rows, d.depth, d.n, d.x_row = rows, depth, n, depth
-    d.w_row = 1 if transposed else n
-    d.w_col = depth if transposed else 1
-    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.rows, d.x_row = rows, depth
+    d.x, d.y = <char *> data(x), <char *> data(out)
+    d.w = plain_source(NULL, depth, n, <char *> data(w), 1 if transposed else n, depth if transposed else 1)
     d.bias = <char *> data(bias) if bias is not None else NULL
     d.keep = keep
     d.raw = not transposed and rows <= FR_RAW_ROWS
@@ -266,7 +159,7 @@ cpdef int dense(cnp.ndarray x, cnp.ndarray w, bias, cnp.ndarray out, bint transp
         return 0
     if not d.raw:
         packed = take(times(fr_packed_size(d.k, depth, 1, n), d.k.itemsize))
-        d.packed = <char *> packed.data
+        d.w.held = <char *> packed.data
     return run(dense_body, &d, threads if 2.0 * rows * depth * n > TEAM_WORK else 1)
 
 
@@ -281,15 +174,15 @@ cdef void stack_body(void *context, fr_team *team, int rank, int size) noexcept 
     """This thread's share of the products, each from its first to its last row."""
     cdef Stack *s = <Stack *> context
     cdef Dense d = s.one
-    cdef Py_ssize_t start = 0, item = d.k.itemsize, panels = fr_panels(d.k, 1, d.n), i
+    cdef Py_ssize_t item = d.k.itemsize, panels = fr_panels(d.k, 1, d.w.n), i
     if not d.raw:
-        d.packed = s.one.packed + rank * s.packed_size
+        d.w.held += rank * s.packed_size
     for i in range(share(s.count, rank, size), share(s.count, rank + 1, size)):
         d.x = s.one.x + i * s.x_next * item
-        d.w = s.one.w + i * s.w_next * item
-        d.y = s.one.y + i * d.rows * d.n * item
+        d.w.raw = s.one.w.raw + i * s.w_next * item
+        d.y = s.one.y + i * d.rows * d.w.n * item
         if not d.raw:
-            pack_share(d.k, d.packed, d.depth, 0, d.depth, 1, d.n, d.w, d.w_row, d.w_col, &start, 0, 1)
+            pack_share(d.k, &d.w, 0, 1)
         dense_rows(&d, 0, d.rows, 0, panels, team, rank)
         if fr_stopping(team):
             return
@@ -300,38 +193,38 @@ def stack(cnp.ndarray x, cnp.ndarray w, cnp.ndarray out, int threads):
     cdef Stack s
     cdef Dense *d = &s.one
     cdef Buffer packed = None
-    cdef Py_ssize_t count = out.shape[0], item
+    cdef Py_ssize_t count = out.shape[0], depth = x.shape[2], n = out.shape[2], item
     cdef double work
     cdef bint across
     d.k = kernels_of(cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT64)
     item = d.k.itemsize
-    d.rows, d.n, d.depth = out.shape[1], out.shape[2], x.shape[2]
     s.count, s.x_next, s.w_next = count, x.strides[0] // item, w.strides[0] // item
-    d.x_row, d.w_row, d.w_col = x.strides[1] // item, w.strides[1] // item, w.strides[2] // item
-    d.x, d.w, d.y = <char *> data(x), <char *> data(w), <char *> data(out)
+    d.rows, d.x_row = out.shape[1], x.strides[1] // item
+    d.x, d.y = <char *> data(x), <char *> data(out)
+    d.w = plain_source(NULL, depth, n, <char *> data(w), w.strides[1] // item, w.strides[2] // item)
     d.bias, d.keep = NULL, False
-    if d.n == 1:
-        d.w_col = 1             # whatever the view says
-    d.raw = d.w_col == 1 and d.w_row > 0 and d.rows <= FR_RAW_ROWS
+    if n == 1:
+        d.w.col = 1             # whatever the view says
+    d.raw = d.w.col == 1 and d.w.row > 0 and d.rows <= FR_RAW_ROWS
     if out.size == 0:
         return
-    work = 2.0 * d.rows * d.depth * d.n
+    work = 2.0 * d.rows * depth * n
     if work * count <= TEAM_WORK:
         threads = 1
     # A thread takes whole matrices, unless there are so few that some threads would wait long for the last ones.
     across = work <= TEAM_WORK or count >= 4 * threads
     if not d.raw:
-        s.packed_size = (times(fr_packed_size(d.k, d.depth, 1, d.n), item) + 63) // 64 * 64
+        s.packed_size = (times(fr_packed_size(d.k, depth, 1, n), item) + 63) // 64 * 64
         packed = take(times(s.packed_size, threads if across else 1))
-        d.packed = <char *> packed.data
+        d.w.held = <char *> packed.data
     if across:
         run(stack_body, &s, threads)
         return
     for _ in range(count):
         run(dense_body, d, threads)
         d.x += s.x_next * item
-        d.w += s.w_next * item
-        d.y += d.rows * d.n * item
+        d.w.raw += s.w_next * item
+        d.y += d.rows * n * item
 
 
 cdef struct DenseGradient:

@@ -5,7 +5,7 @@ from libc.string cimport strcmp
 
 from .core cimport fr_team, kernels_of, poll, run, team_size
 from .kernels cimport FR_SIGMOID, FR_TANH, fr_kernels, fr_rule, fr_update
-from .linear cimport share
+from .share cimport share
 
 
 cdef extern from "fastrnn_plugin.h":

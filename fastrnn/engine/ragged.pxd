@@ -1,6 +1,8 @@
 # Ragged rows: what lengths, masks, direction and memory order become before the time loop sees them.
 
-from .core cimport Buffer
+from libc.string cimport memcpy, memset
+
+from .core cimport Buffer, fr_team
 
 cdef class Ragged:
     cdef readonly Py_ssize_t rows, tokens, steps, padding
@@ -27,3 +29,25 @@ cdef struct Dealt:
 
 cdef Dealt deal(const Py_ssize_t *length, Py_ssize_t rows, int rank, int size) noexcept nogil
 cpdef Ragged lower(Py_ssize_t B, Py_ssize_t T, lengths, mask, bint reverse, bint time_major)
+cdef void clear_padding(const Py_ssize_t *unused, Py_ssize_t padding, char *array, Py_ssize_t width, Py_ssize_t item,
+                        fr_team *team, int rank) noexcept nogil
+
+
+cdef inline void gather(const Py_ssize_t *order, Py_ssize_t row0, Py_ssize_t row1, const char *given, Py_ssize_t width,
+                        char *rows, Py_ssize_t ld) noexcept nogil:
+    """The sorted rows row0 <= r < row1, `ld` bytes apart, from `given`, which has batch order and `width` bytes a row;
+    zeros if it is NULL."""
+    cdef Py_ssize_t r
+    for r in range(row0, row1):
+        if given != NULL:
+            memcpy(rows + r * ld, given + order[r] * width, width)
+        else:
+            memset(rows + r * ld, 0, width)
+
+
+cdef inline void scatter(const Py_ssize_t *order, Py_ssize_t row0, Py_ssize_t row1, const char *rows, Py_ssize_t ld,
+                         Py_ssize_t width, char *out, Py_ssize_t ld_out) noexcept nogil:
+    """The other way: `width` bytes of the sorted rows row0 <= r < row1 into `out`, whose rows have batch order."""
+    cdef Py_ssize_t r
+    for r in range(row0, row1):
+        memcpy(out + order[r] * ld_out, rows + r * ld, width)

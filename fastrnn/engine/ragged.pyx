@@ -10,9 +10,9 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memset
 
-from .core cimport take, times
+from .core cimport fr_due, fr_stopping, fr_take, fr_team, poll, take, times
 from .kernels cimport FR_BLOCK
-from .linear cimport share
+from .share cimport share
 
 cnp.import_array()
 
@@ -153,7 +153,7 @@ cdef class Ragged:
             found += not used[i]
 
     def dealt(self, int size):
-        """The sorted rows of each of `size` threads, as the plan `batch` deals them."""
+        """The sorted rows of each of `size` threads, as the plan `batch` deals them. No result shows it: for tests."""
         cdef Dealt d
         cdef int rank
         found = []
@@ -161,6 +161,25 @@ cdef class Ragged:
             d = deal(self.length, self.rows, rank, size)
             found.append([*range(d.long0, d.long1), *range(d.short0, d.short1)])
         return found
+
+
+cdef void clear_padding(const Py_ssize_t *unused, Py_ssize_t padding, char *array, Py_ssize_t width, Py_ssize_t item,
+                        fr_team *team, int rank) noexcept nogil:
+    """Zeros in the rows, `width` wide, that are no token's: the thread that is done first does most of them."""
+    cdef Py_ssize_t most = max(<Py_ssize_t> 1, 16384 // (width * item + 1)), i, end, count
+    while True:
+        i = fr_take(team, most)
+        end = min(padding, i + most)
+        if i >= end or fr_stopping(team):
+            return
+        while i < end:
+            count = 1
+            while i + count < end and unused[i + count] == unused[i] + count:
+                count += 1
+            memset(array + unused[i] * width * item, 0, count * width * item)
+            i += count
+        if rank == 0 and fr_due(team, <double> most * width):
+            poll(team)
 
 
 # ---------------------------------------------------------------- rows for threads

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 
 from .core cimport Buffer, fr_stopping, fr_team, kernels_of, poll, run, take, team_size, times
 from .kernels cimport fr_kernels, fr_rule, fr_update
-from .linear cimport share
+from .share cimport share
 
 import numpy as np
 

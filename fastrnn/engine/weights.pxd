@@ -2,6 +2,7 @@
 
 from .core cimport Buffer
 from .kernels cimport fr_kernels
+from .panels cimport Source
 
 # Where the gates of a cell stand in the gate buffer and in the weights.
 cdef struct Layout:
@@ -14,6 +15,17 @@ cdef struct Layout:
     Py_ssize_t r_gate[4]        # group -> gate of R
     bint bias_in_place          # b has the order of the blocks
     bint one_order              # W, R, b and the gate buffer have the same blocks in the same order
+
+# Where matrices are packed; NULL: panel by panel, when needed.
+cdef struct Packed:
+    char *w
+    char *r
+    char *rh                    # GRU with reset before: the second product
+    char *p
+
+# The matrices that are packed together.
+cdef struct Sources:
+    Source w, r, rh, p
 
 cdef struct Matrices:
     const fr_kernels *k
@@ -28,33 +40,8 @@ cdef struct Matrices:
     Py_ssize_t x_start[4]       # the first column of W of each group of x W
     Py_ssize_t r_start[4]
     Py_ssize_t h_start
-    char *w_packed
-    char *r_packed
-    char *rh_packed             # GRU with reset before: the second product
-    char *p_packed
-    char *w_back                # transposed, for dx
-    char *r_back                # for dh
-    char *rh_back
-    char *p_back
-
-# A matrix as the products want it packed, (depth, groups, n), and where it comes from.
-cdef struct Source:
-    char *held                  # packed already, or where to pack it; NULL: it is packed panel by panel when needed
-    Py_ssize_t depth, groups, n
-    const char *raw             # element (k, group, j) is raw[k * row + start[group] + j * col]
-    Py_ssize_t row, col
-    const Py_ssize_t *start
-    int parts                   # of the depth, each from a start of its own; there is one group then
-
-# What a thread does of a product with a matrix that may have to be packed: some panels after others.
-cdef struct Lots:
-    bint shared                 # the team packs all panels and shares the rows; else each thread has its own panels
-    Py_ssize_t row0, row1       # this thread's rows
-    Py_ssize_t panel0, panel1   # panels that are ready
-    Py_ssize_t end              # of its panels
-    char *room
-    Py_ssize_t room_size
-    const char *packed          # where panel 0 is or would be
+    Packed forward
+    Packed backward             # transposed: of W for dx, of R for dh
 
 cdef class Weights:
     cdef Matrices m
@@ -78,8 +65,3 @@ cdef Source candidate_source(const Matrices *m) noexcept nogil
 cdef Source input_back(const Matrices *m) noexcept nogil
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
 cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil
-cdef Py_ssize_t panel_bytes(const fr_kernels *k, const Source *s) noexcept nogil
-cdef Lots lots_of(const fr_kernels *k, const Source *s, Py_ssize_t rows, char *room, Py_ssize_t room_size, int rank,
-                  int size) noexcept nogil
-cdef Py_ssize_t lots_bytes(const fr_kernels *k, const Source *s, const Lots *lots) noexcept nogil
-cdef void next_lot(const fr_kernels *k, const Source *s, Lots *lots, int rank, int size) noexcept nogil

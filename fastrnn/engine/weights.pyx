@@ -4,9 +4,8 @@ cimport numpy as cnp
 from libc.string cimport memset
 
 from .core cimport fr_team, kernels_of, run, take, times
-from .kernels cimport (FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_kernels, fr_packed_size,
-                       fr_panel_units, fr_panels)
-from .linear cimport share
+from .kernels cimport FR_STEP_GRU, FR_STEP_GRU_RESET, FR_STEP_LSTM, FR_STEP_RNN, fr_kernels
+from .panels cimport pack_share, packed_bytes, plain_source, source
 
 cnp.import_array()
 
@@ -125,42 +124,18 @@ cdef class Weights:
     cdef size_t forward_bytes(self, bint input) except? 0:
         """Of what the forward products read, W only if `input`."""
         cdef Matrices *m = &self.m
-        cdef size_t size
         times(times(m.inputs + m.K + m.K, m.layout.gates * (m.H + 256)), m.k.itemsize)
-        size = packed_bytes(m, input_source(m)) if input else 0
-        size += packed_bytes(m, recurrent_source(m))
-        size += packed_bytes(m, candidate_source(m)) + packed_bytes(m, projection_source(m))
-        return size
+        return sources_bytes(m.k, forward_sources(m), input)
 
     cdef size_t backward_bytes(self, bint input) except? 0:
-        cdef Matrices *m = &self.m
-        cdef size_t size = packed_bytes(m, input_back(m)) if input else 0
-        size += packed_bytes(m, recurrent_back(m))
-        size += packed_bytes(m, candidate_back(m)) + packed_bytes(m, projection_back(m))
-        return size
+        return sources_bytes(self.m.k, backward_sources(&self.m), input)
 
     cdef void lay_forward(self, char *memory, bint input) noexcept:
         """Where pack_forward packs; without `input` it leaves W out. NULL: nothing is packed yet."""
-        cdef Matrices *m = &self.m
-        cdef char *at = memory
-        m.w_packed = at if input else NULL
-        at += packed_bytes(m, input_source(m)) if input else 0
-        m.r_packed = at
-        at += packed_bytes(m, recurrent_source(m))
-        m.rh_packed = at
-        m.p_packed = at + packed_bytes(m, candidate_source(m))
-        if memory == NULL:
-            m.w_packed = m.r_packed = m.rh_packed = m.p_packed = NULL
+        self.m.forward = lay(self.m.k, forward_sources(&self.m), memory, input)
 
     cdef void lay_backward(self, char *memory, bint input) noexcept:
-        cdef Matrices *m = &self.m
-        cdef char *at = memory
-        m.w_back = at if input else NULL
-        at += packed_bytes(m, input_back(m)) if input else 0
-        m.r_back = at
-        at += packed_bytes(m, recurrent_back(m))
-        m.rh_back = at
-        m.p_back = at + packed_bytes(m, candidate_back(m))
+        self.m.backward = lay(self.m.k, backward_sources(&self.m), memory, input)
 
     cdef int reserve_forward(self) except -1:
         self.forward_memory = take(self.forward_bytes(True))
@@ -194,133 +169,86 @@ cdef void pack_backward_body(void *context, fr_team *team, int rank, int size) n
 
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil:
     """This thread's panels of the matrices that the forward products read."""
-    pack_held(m, input_source(m), rank, size)
-    pack_held(m, recurrent_source(m), rank, size)
-    pack_held(m, candidate_source(m), rank, size)
-    pack_held(m, projection_source(m), rank, size)
+    pack_sources(m.k, forward_sources(m), rank, size)
 
 
 cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil:
     """The transposed matrices: their rows follow the blocks of the gate buffer."""
-    pack_held(m, input_back(m), rank, size)
-    pack_held(m, recurrent_back(m), rank, size)
-    pack_held(m, candidate_back(m), rank, size)
-    pack_held(m, projection_back(m), rank, size)
+    pack_sources(m.k, backward_sources(m), rank, size)
 
 
-# ---------------------------------------------------------------- the matrices
+# ---------------------------------------------------------------- the four matrices
 
-cdef Py_ssize_t ZERO = 0
+cdef size_t sources_bytes(const fr_kernels *k, Sources s, bint input) noexcept nogil:
+    cdef size_t size = packed_bytes(k, &s.w) if input else 0
+    return size + packed_bytes(k, &s.r) + packed_bytes(k, &s.rh) + packed_bytes(k, &s.p)
 
 
-cdef Source source(char *held, Py_ssize_t depth, Py_ssize_t groups, Py_ssize_t n, const char *raw, Py_ssize_t row,
-                   Py_ssize_t col, const Py_ssize_t *start, int parts) noexcept nogil:
-    cdef Source s
-    s.held, s.depth, s.groups, s.n = held, depth, groups, n
-    s.raw, s.row, s.col, s.start, s.parts = raw, row, col, start, parts
+cdef Packed lay(const fr_kernels *k, Sources s, char *memory, bint input) noexcept nogil:
+    """One behind the other."""
+    cdef Packed at
+    at.w = at.r = at.rh = at.p = NULL
+    if memory == NULL:
+        return at
+    if input:
+        at.w = memory
+    at.r = memory + (packed_bytes(k, &s.w) if input else 0)
+    at.rh = at.r + packed_bytes(k, &s.r)
+    at.p = at.rh + packed_bytes(k, &s.rh)
+    return at
+
+
+cdef void pack_sources(const fr_kernels *k, Sources s, int rank, int size) noexcept nogil:
+    pack_share(k, &s.w, rank, size)
+    pack_share(k, &s.r, rank, size)
+    pack_share(k, &s.rh, rank, size)
+    pack_share(k, &s.p, rank, size)
+
+
+cdef Sources forward_sources(const Matrices *m) noexcept nogil:
+    cdef Sources s
+    s.w, s.r, s.rh, s.p = input_source(m), recurrent_source(m), candidate_source(m), projection_source(m)
+    return s
+
+
+cdef Sources backward_sources(const Matrices *m) noexcept nogil:
+    cdef Sources s
+    s.w, s.r, s.rh, s.p = input_back(m), recurrent_back(m), candidate_back(m), projection_back(m)
     return s
 
 
 cdef Source input_source(const Matrices *m) noexcept nogil:
-    return source(m.w_packed, m.inputs, m.layout.x_groups, m.H, m.w, m.layout.gates * m.H, 1, &m.x_start[0], 1)
+    return source(m.forward.w, m.inputs, m.layout.x_groups, m.H, m.w, m.layout.gates * m.H, 1, &m.x_start[0], 1)
 
 
 cdef Source recurrent_source(const Matrices *m) noexcept nogil:
-    return source(m.r_packed, m.K, m.layout.r_groups, m.H, m.r, m.layout.gates * m.H, 1, &m.r_start[0], 1)
+    return source(m.forward.r, m.K, m.layout.r_groups, m.H, m.r, m.layout.gates * m.H, 1, &m.r_start[0], 1)
 
 
 cdef Source candidate_source(const Matrices *m) noexcept nogil:
     """GRU with reset before: the second product."""
     cdef Py_ssize_t n = m.H if m.layout.step == FR_STEP_GRU_RESET else 0
-    return source(m.rh_packed, m.H, 1, n, m.r, m.layout.gates * m.H, 1, &m.h_start, 1)
+    return source(m.forward.rh, m.H, 1, n, m.r, m.layout.gates * m.H, 1, &m.h_start, 1)
 
 
 cdef Source projection_source(const Matrices *m) noexcept nogil:
-    return source(m.p_packed, m.H, 1, m.K if m.projection != NULL else 0, m.projection, m.K, 1, &ZERO, 1)
+    return plain_source(m.forward.p, m.H, m.K if m.projection != NULL else 0, m.projection, m.K, 1)
 
 
 cdef Source input_back(const Matrices *m) noexcept nogil:
     cdef int blocks = m.layout.x_groups
-    return source(m.w_back, blocks * m.H, 1, m.inputs, m.w, 1, m.layout.gates * m.H, &m.x_start[0], blocks)
+    return source(m.backward.w, blocks * m.H, 1, m.inputs, m.w, 1, m.layout.gates * m.H, &m.x_start[0], blocks)
 
 
 cdef Source recurrent_back(const Matrices *m) noexcept nogil:
     cdef int blocks = m.layout.r_groups
-    return source(m.r_back, blocks * m.H, 1, m.K, m.r, 1, m.layout.gates * m.H, &m.r_start[0], blocks)
+    return source(m.backward.r, blocks * m.H, 1, m.K, m.r, 1, m.layout.gates * m.H, &m.r_start[0], blocks)
 
 
 cdef Source candidate_back(const Matrices *m) noexcept nogil:
     cdef Py_ssize_t n = m.H if m.layout.step == FR_STEP_GRU_RESET else 0
-    return source(m.rh_back, m.H, 1, n, m.r, 1, m.layout.gates * m.H, &m.h_start, 1)
+    return source(m.backward.rh, m.H, 1, n, m.r, 1, m.layout.gates * m.H, &m.h_start, 1)
 
 
 cdef Source projection_back(const Matrices *m) noexcept nogil:
-    return source(m.p_back, m.K, 1, m.H if m.projection != NULL else 0, m.projection, 1, m.K, &ZERO, 1)
-
-
-cdef size_t packed_bytes(const Matrices *m, Source s) noexcept nogil:
-    return fr_packed_size(m.k, s.depth, s.groups, s.n) * m.k.itemsize
-
-
-cdef Py_ssize_t panel_bytes(const fr_kernels *k, const Source *s) noexcept nogil:
-    return fr_panel_units(k, s.groups) * s.groups * s.depth * k.itemsize
-
-
-cdef void pack_panels(const fr_kernels *k, const Source *s, char *dst, Py_ssize_t panel0,
-                      Py_ssize_t panel1) noexcept nogil:
-    """dst: where panel 0 is or would be."""
-    cdef Py_ssize_t depth = s.depth // s.parts
-    cdef int j
-    for j in range(s.parts):
-        k.pack(dst, s.depth, j * depth, (j + 1) * depth, s.groups, s.n, s.raw, s.row, s.col, s.start + j, panel0,
-               panel1)
-
-
-cdef void pack_held(const Matrices *m, Source s, int rank, int size) noexcept nogil:
-    """This thread's panels of a matrix that is held."""
-    cdef Py_ssize_t panels = fr_panels(m.k, s.groups, s.n)
-    if s.held != NULL:
-        pack_panels(m.k, &s, s.held, share(panels, rank, size), share(panels, rank + 1, size))
-
-
-cdef Lots lots_of(const fr_kernels *k, const Source *s, Py_ssize_t rows, char *room, Py_ssize_t room_size, int rank,
-                  int size) noexcept nogil:
-    """How a team shares a product of some rows. What the room takes as a whole is packed by all for all; of a larger
-    matrix each thread has panels of its own, which it packs where no other looks, without a barrier."""
-    cdef Lots lots
-    cdef Py_ssize_t panels = fr_panels(k, s.groups, s.n)
-    lots.shared = s.held != NULL or panels * panel_bytes(k, s) <= room_size
-    lots.row0, lots.row1 = 0, rows
-    lots.panel0, lots.panel1, lots.end = 0, 0, panels
-    lots.room, lots.room_size, lots.packed = room, room_size, s.held
-    if lots.shared:
-        lots.row0, lots.row1 = share(rows, rank, size), share(rows, rank + 1, size)
-    else:
-        lots.panel1, lots.end = share(panels, rank, size), share(panels, rank + 1, size)
-        lots.room_size = room_size // size // 64 * 64
-        lots.room += rank * lots.room_size
-    return lots
-
-
-cdef Py_ssize_t lots_bytes(const fr_kernels *k, const Source *s, const Lots *lots) noexcept nogil:
-    """How much of its room the team uses if it shares the panels."""
-    return fr_panels(k, s.groups, s.n) * panel_bytes(k, s) if lots.shared and s.held == NULL else 0
-
-
-cdef void next_lot(const fr_kernels *k, const Source *s, Lots *lots, int rank, int size) noexcept nogil:
-    """Go to the next panels, none after the last ones, and pack this thread's part of them. Shared ones need a barrier
-    before they are read, and one before their room has another use."""
-    cdef Py_ssize_t bytes = panel_bytes(k, s), count = lots.end - lots.panel1
-    lots.panel0 = lots.panel1
-    if count == 0:
-        return
-    if not lots.shared:
-        count = max(<Py_ssize_t> 1, min(count, lots.room_size // bytes))
-    lots.panel1 += count
-    if s.held != NULL:
-        return
-    lots.packed = lots.room - lots.panel0 * bytes
-    if lots.shared:
-        pack_panels(k, s, lots.room, share(count, rank, size), share(count, rank + 1, size))
-    else:
-        pack_panels(k, s, <char *> lots.packed, lots.panel0, lots.panel1)
+    return plain_source(m.backward.p, m.K, m.H if m.projection != NULL else 0, m.projection, 1, m.K)

@@ -1,0 +1,90 @@
+"""Weight gradients, of every layer: sums of outer products over tokens. OpenMP over output tiles."""
+
+from .core cimport fr_stopping, fr_team, poll, times
+from .kernels cimport FR_BLOCK, FR_LEFT, fr_kernels
+from .share cimport share
+
+
+cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
+                    bint add) noexcept:
+    """One more left factor; the caller says where its products go."""
+    cdef Term *t = &o.term[o.terms]
+    o.terms += 1
+    t.a, t.first, t.m, t.ld_out, t.add = a, first, m, ld_out, add
+    t.out[0] = t.out[1] = t.out[2] = t.out[3] = NULL
+    return t
+
+
+cdef enum:
+    RIGHT_BYTES = 1 << 19       # of packed panels of d that a thread holds: they stay in its second cache
+
+
+cdef Py_ssize_t panels_held(const Outer *o, Py_ssize_t panels) noexcept nogil:
+    """How many of its panels of d a thread packs at a time."""
+    return max(<Py_ssize_t> 1, min(panels, RIGHT_BYTES // (o.k.outer_units * FR_BLOCK * o.k.itemsize)))
+
+
+cdef size_t outer_scratch(const Outer *o, int threads) except 0:
+    """Bytes that outer_blocks needs for a team of up to `threads`: panels of d, and for each thread a piece of a left
+    factor, packed."""
+    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), most = 0, across, size
+    for size in range(1, threads + 1):
+        across = min(size, panels)
+        most = max(most, size * panels_held(o, (panels + across - 1) // max(across, 1)))
+    panels = most
+    return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
+
+
+cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
+                       int size) noexcept nogil:
+    """This thread's output tiles of the weight gradients, from the token blocks block0 <= b < block1.
+
+    Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
+    in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
+    Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
+    threads than panels. A thread packs its panels once per token block, reading along the rows of d, and the left
+    factors once for each lot of panels.
+    """
+    cdef const fr_kernels *k = o.k
+    cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, total = o.blocks * panels
+    cdef Py_ssize_t item = k.itemsize, panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
+    cdef int across = <int> min(<Py_ssize_t> size, total), down = size // across, i, block
+    cdef Py_ssize_t p0 = share(total, rank % across, across), p1 = share(total, rank % across + 1, across)
+    cdef Py_ssize_t held = panels_held(o, (total + across - 1) // across), l0, l1
+    cdef Py_ssize_t b, first, count, at, q, q0, q1, lo, hi, m
+    cdef char *right = scratch + rank * held * panel_size
+    cdef char *left = scratch + size * held * panel_size + rank * FR_LEFT * FR_BLOCK * item
+    cdef const Term *t
+    if rank // across >= down:
+        return
+    for b in range(block1 - 1, block0 - 1, -1):
+        first = b * FR_BLOCK
+        count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
+        l1 = p0
+        while l1 < p1:
+            l0, l1 = l1, min(l1 + held, p1)
+            for block in range(o.blocks):
+                q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
+                if q0 < q1:
+                    at = block * o.n + q0 * width
+                    k.pack_right(right + (block * panels + q0 - l0) * width * count * item, count, o.d + first, at,
+                                 min(o.n, q1 * width) - q0 * width,
+                                 o.sums + at * item if o.sums != NULL and rank < across else NULL, b != last)
+            for i in range(o.terms):
+                t = &o.term[i]
+                lo, hi = share(t.m, rank // across, down), share(t.m, rank // across + 1, down)
+                while lo < hi:
+                    m = min(<Py_ssize_t> FR_LEFT, hi - lo)
+                    k.pack_left(left, count, t.a + first, t.first + lo, m)
+                    for at in range(l0, l1):
+                        block = <int> (at // panels)
+                        q = at % panels
+                        if t.out[block] != NULL:
+                            k.outer(count, left, m, right + (at - l0) * width * count * item,
+                                    min(width, o.n - q * width), t.out[block] + (lo * t.ld_out + q * width) * item,
+                                    t.ld_out, t.add or b != last)
+                    lo += m
+                    if rank == 0:
+                        poll(team)
+                    if fr_stopping(team):
+                        return

@@ -1,0 +1,10 @@
+# How a job is divided among threads.
+
+from .weights cimport Matrices
+
+cdef enum Plan:
+    SERIAL      # one thread does everything
+    BATCH       # a thread takes rows through all steps; no barrier inside
+    HIDDEN      # a thread owns hidden units; a barrier per step
+
+cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1
