@@ -161,14 +161,15 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
     }
 }
 
-/* From packed ones, part by part of the depth; b is the panel, `next` what will be read after it: of each k of that the
- * i-th tile brings the i-th vector in. */
+/* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
+ * it: of each k of that the i-th tile brings the i-th vector in. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
-                            const REAL *const *a, const REAL *b, const REAL *next, ptrdiff_t parts,
+                            const REAL *const *a, const REAL *b, const REAL *next,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                             const ptrdiff_t *at_c) {
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
+    const ptrdiff_t parts = tiles == 1 ? 1 : M(depth_parts)(k, panel->width);
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         const REAL *now = b + k0 * panel->width;
@@ -193,13 +194,14 @@ static void M(product)(const fr_product *p) {
     REAL *sums[BAND];
     ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS];
     const ptrdiff_t bands = (p->rows + BAND - 1) / BAND;
-    for (ptrdiff_t at = p->panel0; at < p->panel1; at++) {
+    const ptrdiff_t way = p->down ? -1 : 1;
+    ptrdiff_t at = p->down ? p->panel1 - 1 : p->panel0;
+    for (ptrdiff_t left = p->panel1 - p->panel0; left > 0; left--, at += way) {
         M(panel) panel;
         M(set_panel)(p->groups, p->n, at, p->b_row != 0, &panel);
-        const ptrdiff_t parts = p->b_row || !p->k ? 1 : M(depth_parts)(p->k, panel.width);
         const int direct = panel.full;
         const REAL *b = (const REAL *)p->b + panel.offset * p->k, *next = p->b;
-        next += M(panel_offset)(p->groups, at + 1 < p->panel1 ? at + 1 : p->panel0) * p->k;
+        next += M(panel_offset)(p->groups, left > 1 ? at + way : at) * p->k;
         for (int v = 0; v < panel.pieces; v++) {
             at_c[v] = panel.group[v] * p->c_group + panel.unit[v];
             at_init[v] = p->init ? panel.group[v] * p->init_group + panel.unit[v] : 0;
@@ -225,7 +227,7 @@ static void M(product)(const fr_product *p) {
                 M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
                              at_to);
             else
-                M(tiles_packed)(&panel, rows, p->k, a, b, band + 1 < bands ? b : next, parts, from,
+                M(tiles_packed)(&panel, rows, p->k, a, b, band + 1 < bands ? b : next, from,
                                 at_from, to, at_to);
             if (direct) continue;
             for (ptrdiff_t r = 0; r < rows; r++)

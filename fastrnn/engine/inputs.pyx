@@ -18,7 +18,7 @@ cdef void fill_product(const Forward *f, const void **a, const void **init, void
         init[i] = m.bias
     p.rows, p.k = 0, m.inputs
     p.a = a
-    p.b_row = 0
+    p.b_row = p.down = 0
     p.b_start = &m.x_start[0]
     p.groups, p.n = m.layout.x_groups, m.H
     p.init = init if m.bias != NULL else NULL
@@ -38,6 +38,7 @@ cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_
     fill_product(f, a, init, c, &p)
     p.b = m.w if f.raw else m.forward.w
     p.b_row = m.layout.gates * m.H if f.raw else 0
+    p.down = False
     p.panel0, p.panel1 = panel_at(f.k, p.groups, e.unit0), panel_at(f.k, p.groups, e.unit1)
     for step in range(step0, step1):
         first = f.offset[step] + e.row0

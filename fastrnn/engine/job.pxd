@@ -15,6 +15,7 @@ cdef struct Forward:
     bint pack, raw              # pack the weights first; read them unpacked
     bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
     bint pieces                 # low memory: the gates of a few steps at a time
+    bint far                    # R is larger than near caches
     bint training, low
     bint keep_g                 # the gates, and what a projection multiplies, stay for backward
     double clip

@@ -59,6 +59,7 @@ cdef class Job:
         f.pack = not f.raw and not weights.forward_ready
         if f.pack and not training:
             weights.reserve_forward()
+        f.far = m.layout.gates * m.H * m.K * item > 1 << 20
         f.ld_g = row_distance(m.layout.blocks * m.H, item)
         f.ld_h = row_distance(max(f.K, f.H), item)
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.

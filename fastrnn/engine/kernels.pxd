@@ -41,6 +41,7 @@ cdef extern from "fastrnn.h" nogil:
         Py_ssize_t b_row
         const Py_ssize_t *b_start
         Py_ssize_t groups, n, panel0, panel1
+        int down
         const void *const *init
         Py_ssize_t init_group
         void *const *c
@@ -48,6 +49,7 @@ cdef extern from "fastrnn.h" nogil:
 
     ctypedef struct fr_forward:
         Py_ssize_t rows, units, panel0, panel1
+        int down
         int activation, recurrent_activation
         int save
         Py_ssize_t k

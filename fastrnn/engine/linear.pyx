@@ -13,9 +13,9 @@ cnp.import_array()
 
 
 cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, const char *a, Py_ssize_t lda,
-                       const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint keep, char *c,
-                       Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
-    """c = (c if keep) + a b for rows at a fixed distance (in elements)."""
+                       const void *b, Py_ssize_t n, Py_ssize_t panel0, Py_ssize_t panel1, bint down,
+                       bint keep, char *c, Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
+    """c = (c if keep) + a b for rows at a fixed distance (in elements), panels from the last to the first if `down`."""
     cdef const void *a_rows[FR_BLOCK]
     cdef void *c_rows[FR_BLOCK]
     cdef fr_product p
@@ -24,6 +24,7 @@ cdef void product_rows(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth, c
     p.a = a_rows
     p.b = b
     p.b_row = 0
+    p.down = down
     p.groups = 1
     p.n = n
     p.panel0 = panel0
@@ -54,7 +55,7 @@ cdef void product_tokens(const fr_kernels *k, Py_ssize_t rows, Py_ssize_t depth,
     p.k = depth
     p.a = a_rows
     p.b = b
-    p.b_row = 0
+    p.b_row = p.down = 0
     p.groups = 1
     p.n = n
     p.panel0 = panel0
@@ -99,6 +100,7 @@ cdef void dense_rows(const Dense *d, Py_ssize_t at, Py_ssize_t end, Py_ssize_t p
     p.a = a_rows
     p.b = d.w.raw if d.raw else d.w.held
     p.b_row = d.w.row if d.raw else 0
+    p.down = False
     p.b_start = d.w.start
     p.groups = 1
     p.n = d.w.n

@@ -13,6 +13,12 @@ from .share cimport rows_at_once
 from .weights cimport Matrices
 
 
+cdef inline bint turned(const Forward *f, Py_ssize_t step) noexcept nogil:
+    """Whether a step reads its weights from the last to the first: every second one does if there are so many that a
+    step pushes what it began with out of the near caches, where what the one before ended with still is."""
+    return f.far and step & 1
+
+
 # ---------------------------------------------------------------- forward
 
 cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g, fr_forward *s) noexcept nogil:
@@ -29,6 +35,7 @@ cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g,
     s.r = m.r if f.raw else m.forward.r
     s.r_row = m.layout.gates * m.H if f.raw else 0
     s.r_start = &m.r_start[0]
+    s.down = False
     s.g = g
     s.ld_g = f.ld_g
     s.x = NULL
@@ -77,7 +84,7 @@ cdef void project(const Forward *f, const Extent *e, Py_ssize_t rows, const Py_s
     """h = what the cell has made, through the projection: this extent's columns, which are those of y as well."""
     cdef Py_ssize_t r, item = f.k.itemsize
     product_rows(f.k, rows, f.H, from_rows, f.H, f.m.forward.p, f.K, panel_at(f.k, 1, e.out0),
-                 panel_at(f.k, 1, e.out1), False, h, f.ld_h, team, rank)
+                 panel_at(f.k, 1, e.out1), False, False, h, f.ld_h, team, rank)
     for r in range(rows):
         memcpy(f.y + (token[r] * f.K + e.out0) * item, h + (r * f.ld_h + e.out0) * item, (e.out1 - e.out0) * item)
 
@@ -114,6 +121,7 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
     cdef char *h_in = h_prev if f.mask == NULL else f.h_in[(step & 1) ^ 1] + above
     cdef char *c = f.c0 + e.row0 * f.H * item if f.c0 != NULL else NULL
     fill_step(f, e, rows, g, &s)
+    s.down = turned(f, step)
     s.h_in = h_in
     s.ld_h_in = f.ld_h
     s.h_prev = h_prev
@@ -154,12 +162,12 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
 # ---------------------------------------------------------------- back
 
 cdef void product_back(const Backward *b, Py_ssize_t rows, Py_ssize_t first, int block, Py_ssize_t depth,
-                       const char *packed, Py_ssize_t col0, Py_ssize_t col1, Py_ssize_t n, bint keep, char *c,
-                       Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
+                       const char *packed, Py_ssize_t col0, Py_ssize_t col1, Py_ssize_t n, bint down, bint keep,
+                       char *c, Py_ssize_t ldc, fr_team *team, int rank) noexcept nogil:
     """c = (c if keep) + dG[:, block:] packed, columns col0 <= j < col1, for tokens that are adjacent in the piece."""
     cdef const Forward *f = &b.f
     product_rows(f.k, rows, depth, <const char *> b.g_at[first] + block * f.H * f.k.itemsize, f.ld_g, packed, n,
-                 panel_at(f.k, 1, col0), panel_at(f.k, 1, col1), keep, c, ldc, team, rank)
+                 panel_at(f.k, 1, col0), panel_at(f.k, 1, col1), down, keep, c, ldc, team, rank)
 
 
 cdef void fill_backward(const Backward *b, const Extent *e, Py_ssize_t rows, Py_ssize_t first,
@@ -207,11 +215,11 @@ cdef bint project_back(const Backward *b, const Extent *e, Py_ssize_t rows, Py_s
     s.ld_dh = f.H
     s.dy = NULL
     product_rows(k, rows, f.K, <const char *> b.dproj_at[first], f.K, f.m.backward.p, f.H, panel_at(k, 1, e.unit0),
-                 panel_at(k, 1, e.unit1), False, <char *> s.dh, f.H, team, rank)
+                 panel_at(k, 1, e.unit1), False, False, <char *> s.dh, f.H, team, rank)
     return False
 
 
-cdef void state_back(const Backward *b, const Extent *e, Py_ssize_t rows, Py_ssize_t first, fr_team *team,
+cdef void state_back(const Backward *b, const Extent *e, Py_ssize_t rows, Py_ssize_t first, bint down, fr_team *team,
                      int rank) noexcept nogil:
     """dh of the step before: dG R^T, times the recurrent mask; of a GRU, which has put z dh there, added to it."""
     cdef const Forward *f = &b.f
@@ -221,12 +229,12 @@ cdef void state_back(const Backward *b, const Extent *e, Py_ssize_t rows, Py_ssi
     cdef char *masked
     cdef bint keep = m.layout.step != FR_STEP_LSTM and m.layout.step != FR_STEP_RNN
     if f.mask == NULL:
-        product_back(b, rows, first, m.layout.r_first, depth, m.backward.r, e.out0, e.out1, f.K, keep, dh, f.ld_h,
-                     team, rank)
+        product_back(b, rows, first, m.layout.r_first, depth, m.backward.r, e.out0, e.out1, f.K, down, keep, dh,
+                     f.ld_h, team, rank)
         return
     masked = b.dmasked + e.row0 * f.ld_h * f.k.itemsize
-    product_back(b, rows, first, m.layout.r_first, depth, m.backward.r, e.out0, e.out1, f.K, False, masked, f.ld_h,
-                 team, rank)
+    product_back(b, rows, first, m.layout.r_first, depth, m.backward.r, e.out0, e.out1, f.K, down, False, masked,
+                 f.ld_h, team, rank)
     for r in range(rows):
         at = (r * f.ld_h + e.out0) * f.k.itemsize
         if not keep:
@@ -241,6 +249,7 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
     cdef const Matrices *m = f.m
     cdef fr_backward s
     cdef Py_ssize_t item = f.k.itemsize, rows = rows_at(f, e, step), first = f.offset[step] + e.row0
+    cdef bint down = turned(f, step)
     if rows == 0:
         return False
     fill_backward(b, e, rows, first, &s)
@@ -254,11 +263,11 @@ cdef bint backward_step(const Backward *b, const Extent *e, Py_ssize_t step, fr_
         s.ld_drh = f.ld_h
         s.mask = f.mask_rows + e.row0 * f.ld_h * item if f.mask != NULL else NULL
         s.ld_mask = f.ld_h
-        product_back(b, rows, first, FR_GRU_H, m.H, m.backward.rh, e.unit0, e.unit1, f.H, False, <char *> s.drh,
-                     f.ld_h, team, rank)
+        product_back(b, rows, first, FR_GRU_H, m.H, m.backward.rh, e.unit0, e.unit1, f.H, down, False,
+                     <char *> s.drh, f.ld_h, team, rank)
         f.k.backward[<int> FR_STEP_GRU_BEFORE](&s)
         if e.sync and fr_barrier(team, size):
             return True
     if step > 0 or b.want_init:
-        state_back(b, e, rows, first, team, rank)
+        state_back(b, e, rows, first, down, team, rank)
     return False

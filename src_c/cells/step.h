@@ -24,8 +24,8 @@ INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c)
     }
     if (!direct) M(gather)(panel, s->bias, at, NULL, bias);
     const REAL *w = (const REAL *)s->w + panel->offset * s->inputs;
-    M(tiles_packed)(panel, t->rows, s->inputs, a, w, w, M(depth_parts)(s->inputs, panel->width),
-                    init, direct ? at : M(vector_at), c, M(vector_at));
+    M(tiles_packed)(panel, t->rows, s->inputs, a, w, w, init, direct ? at : M(vector_at), c,
+                    M(vector_at));
 }
 
 /* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
@@ -58,8 +58,7 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
                      M(vector_at));
     else
         M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
-                        (const REAL *)s->r + t->next * s->k, M(depth_parts)(s->k, panel->width),
-                        init, from, c, M(vector_at));
+                        (const REAL *)s->r + t->next * s->k, init, from, c, M(vector_at));
 }
 
 /* The rows of a panel of few units, as many in a vector as it holds: a tile whose row i has LANES units, those of rows
@@ -134,17 +133,18 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
-    for (ptrdiff_t p = s->panel0; p < s->panel1; p++) {
-        if (p == s->panel0)
+    const ptrdiff_t way = s->down ? -1 : 1;
+    ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
+    for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {
+        if (p == s->panel0 || s->down)
             M(set_panel)(groups, s->units, p, raw, &t.panel);
         else
             M(next_panel)(groups, s->units, p, raw, &t.panel);
+        const ptrdiff_t next = M(panel_offset)(groups, left > 1 ? p + way : p);
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
-            t.next = band + 1 < bands
-                         ? t.panel.offset
-                         : M(panel_offset)(groups, p + 1 < s->panel1 ? p + 1 : s->panel0);
+            t.next = band + 1 < bands ? t.panel.offset : next;
             M(step_product)(s, block, last, groups, &t);
             gates(s, &t);
         }

@@ -91,6 +91,7 @@ static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, p
         k, "init", init == INIT_ROWS ? (rows - 1) * init_row + (groups - 1) * init_group + n : 0);
     fr_product p = {.rows = rows,
                     .k = inner,
+                    .down = (int)(rows + n) % 2,
                     .groups = groups,
                     .n = n,
                     .init_group = init_group,
