@@ -23,10 +23,7 @@ from fastrnn.layers import (
     TimeDistributed,
 )
 from fastrnn.models import Model, Sequential, load_model
-from hinted import compiled, refused
-
-B, T, I = 8, 5, 3
-X = np.ones((B, T, I), np.float32)
+from hinted import B, I, T, X, compiled, refused
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -12,7 +10,7 @@ import pytest
 
 import fastrnn
 from fastrnn import functional as F
-from helpers import digest, everything
+from helpers import digest, everything, prints
 from strategies import Case, with_
 
 HERE = pathlib.Path(__file__).parent
@@ -30,11 +28,7 @@ def python(code, timeout=120, **environment):
     env.pop("OMP_NUM_THREADS", None)
     env.pop("FASTRNN_NUM_THREADS", None)
     env.update(environment)
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=timeout
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return prints(code, env, timeout).strip()
 
 
 def test_the_default_respects_the_environment():
