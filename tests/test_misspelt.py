@@ -213,6 +213,12 @@ def test_new_attributes_of_ones_own():
     assert rule.momentum3 == 0.0
 
 
+def test_a_name_without_letters():
+    layer = LSTM(2)
+    setattr(layer, "", 1)
+    assert getattr(layer, "") == 1 and layer.settable()
+
+
 def decorated(function):
     return lambda *args, **options: function(*args, **options)
 
