@@ -283,6 +283,24 @@ def test_weights_and_masks_of_several_ranks():
         assert compute(t, p, sample_weight=weights, mask=mask)[0] == wanted
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        losses.MeanSquaredError,
+        losses.MeanAbsoluteError,
+        losses.Huber,
+        losses.LogCosh,
+        losses.Poisson,
+    ],
+)
+def test_the_mean_over_no_features_is_not_a_number(kind):
+    """As NumPy's mean of nothing; the mean over no samples is 0."""
+    for shape in ((2, 0), (2, 3, 0)):
+        loss, dy = kind().compute(np.ones(shape), np.ones(shape))
+        assert np.isnan(loss) and dy.shape == shape
+    assert kind().compute(np.ones((0, 0)), np.ones((0, 0)))[0] == 0.0
+
+
 def test_calls():
     t, p = [[0.0], [1.0]], [[1.0], [3.0]]
     assert losses.MeanSquaredError()(t, p) == 2.5
