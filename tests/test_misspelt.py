@@ -53,6 +53,11 @@ from hinted import B, I, T, X, compiled, refused
         (lambda: compiled("mse").test_on_batch(X, np.ones(B), return_dic=True), "return_dict"),
         (lambda: compiled("mse").save("model.keras", overwrit=True), "overwrite"),
         (lambda: compiled("mse").summary(linelength=80), "line_length"),
+        (lambda: compiled("mse").get_layer(indx=0), "index"),
+        (lambda: compiled("mse").set_weights(weigths=[]), "weights"),
+        (lambda: compiled("mse").layers[0].set_weights(weight=[]), "weights"),
+        (lambda: LSTM(4, stateful=True).reset_state(row=[0]), "rows"),
+        (lambda: Bidirectional(LSTM(4, stateful=True)).reset_state(row=[0]), "rows"),
     ],
 )
 def test_misspelt_keywords(call, meant):
@@ -61,6 +66,11 @@ def test_misspelt_keywords(call, meant):
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, ArgumentError)
     first, hint = str(caught.value).split("\n")
     assert f"'{meant}'" in first and hint.startswith("hint: one of ") and meant in hint
+
+
+def test_what_takes_no_keyword_says_so():
+    with pytest.raises(KeywordError, match="'rows'\nhint: it takes none"):
+        compiled("mse").reset_state(rows=[0])
 
 
 def test_other_errors_of_type_stay_as_they_are():

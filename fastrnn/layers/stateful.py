@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..hints import explained
 from .layer import Layer
 
 __all__ = ["Stateful", "States", "as_rows", "check_states"]
@@ -74,6 +75,7 @@ class Stateful(Layer):
         """Return the state before the first step, for B = `rows`."""
         return tuple(np.zeros((rows, width), self.dtype) for width in self.state_size)
 
+    @explained
     def reset_state(self, rows: Any = None, states: Any = None) -> None:
         """Set the kept state to zero, or to `states`; with `rows`, integers or a mask, only those."""
         if states is not None:
