@@ -53,6 +53,7 @@ from hinted import B, I, T, X, compiled, refused
         (lambda: compiled("mse").test_on_batch(X, np.ones(B), return_dic=True), "return_dict"),
         (lambda: compiled("mse").save("model.keras", overwrit=True), "overwrite"),
         (lambda: compiled("mse").summary(linelength=80), "line_length"),
+        (lambda: compiled("mse", sequences=True).stream().step(X[:1, 0], output=0), "out"),
         (lambda: compiled("mse").get_layer(indx=0), "index"),
         (lambda: compiled("mse").set_weights(weigths=[]), "weights"),
         (lambda: compiled("mse").layers[0].set_weights(weight=[]), "weights"),

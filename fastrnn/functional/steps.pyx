@@ -95,11 +95,13 @@ cdef class Steps:
             for axis, size in enumerate(shape):
                 self.shape[axis] = -1 if size is None else size
 
-    def step(self, x, out=None):
+    def step(self, x, out=None, **unknown):
         """Take the next time step, x (B, I) or (B,) integers; return y (B, ...).
 
         `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
         """
+        if unknown:
+            raise self._misspelt(unknown)
         self.claim("step")
         try:
             return self.take(x, out)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, KeywordError, ShapeError
+from ..hints import unexpected
 from ..layers import Embedding
 from ..layers.recurrent import Recurrent
 from ..layers.stateful import as_rows
@@ -182,6 +183,10 @@ class Stream(Steps):
 
     def _zero(self, held: RecurrentStep) -> tuple[np.ndarray, ...]:
         return tuple(held.layer.zero_state(self.batch_size))
+
+    def _misspelt(self, unknown: Mapping[str, Any]) -> KeywordError:
+        """Return the error for keywords that `step` does not take."""
+        return unexpected(self.step, unknown)
 
     def _enter(self, x: Any, values: list[Any]) -> None:
         """Put what `step` was given into the slots of the inputs, checked."""
