@@ -193,6 +193,19 @@ def test_layers_that_look_ahead_refuse(layer):
         model.stream()
 
 
+def test_a_decoder_that_begins_where_its_encoder_ends_is_refused():
+    """Each step of the sequence changes where it began: all steps after it are others."""
+    x = layers.Input((None, I))
+    _, h, _ = layers.LSTM(4, return_sequences=True, return_state=True)(x)
+    y = layers.GRU(3, return_sequences=True, name="decoder")(x, initial_state=layers.Dense(3)(h))
+    model = Model(x, y)
+    with pytest.raises(ArgumentError, match=r"'decoder' .* needs the whole sequence"):
+        model.stream()
+    model.compile("sgd", "mse")
+    with pytest.raises(ArgumentError, match=r"'decoder' .* needs the whole sequence"):
+        model.fit(data(B, T, I), data(B, T, 3), tbptt_steps=2, verbose=0)
+
+
 def test_wrong_shapes():
     stream = MODELS["lstm"]().stream(2)
     for x in (data(2, 1, I), data(3, I), data(2, I + 1)):
