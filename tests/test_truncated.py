@@ -94,3 +94,51 @@ def test_an_input_of_another_length():
     )
     with pytest.raises(ArgumentError, match=message):
         model.fit([data(B, T, I), data(B, 1, 2)], data(B, T, 1), tbptt_steps=3, verbose=0)
+
+
+# The loss of an epoch.
+
+
+def ragged(*lengths):
+    rng = np.random.default_rng(3)
+    return tuple([rng.normal(size=(n, width)) for n in lengths] for width in (I, 2))
+
+
+def padded():
+    x, y = data(B, T, I), data(B, T, 2, seed=1)
+    for row, n in enumerate((7, 2, 5, 3, 1, 6, 7, 4, 2, 3)):
+        x[row, n:] = 0
+    return x, y
+
+
+@pytest.mark.parametrize(
+    "given", [(data(B, T, I), data(B, T, 2, seed=1)), padded(), ragged(7, 2, 5, 1, 1, 6, 9)]
+)
+@pytest.mark.parametrize("weight", [None, 2.0])
+def test_stretches_have_the_loss_of_whole_sequences(given, weight):
+    """Nothing is learned, so that there is nothing but the cuts to tell fit from evaluate."""
+    stack = [
+        layers.Input((None, I)),
+        layers.Masking(),
+        layers.GRU(4, return_sequences=True, kernel_regularizer="l2"),
+        layers.Dense(2),
+    ]
+    model, (x, y) = Sequential(stack), given
+    model.compile(optimizers.SGD(0.0), "mse")
+    options = {"batch_size": 4, "verbose": 0}
+    if weight is not None:
+        options["sample_weight"] = np.linspace(0.5, weight, len(x))
+    losses = model.fit(x, y, tbptt_steps=3, shuffle=False, epochs=2, **options).history["loss"]
+    assert losses == pytest.approx([model.evaluate(x, y, **options)] * 2, rel=1e-5)
+
+
+def test_stretches_have_the_losses_of_several_outputs():
+    x = layers.Input((None, I))
+    h = layers.LSTM(4, return_sequences=True)(layers.Masking()(x))
+    model = Model(x, [layers.Dense(2, name="a")(h), layers.Dense(1, name="b")(h)])
+    model.compile(optimizers.SGD(0.0), "mse", loss_weights=[1.0, 0.5])
+    x, y = padded()
+    options = {"batch_size": 4, "verbose": 0}
+    log = model.fit(x, [y, y[..., :1]], tbptt_steps=3, shuffle=False, **options).history
+    whole = model.evaluate(x, [y, y[..., :1]], return_dict=True, **options)
+    assert {name: values[0] for name, values in log.items()} == pytest.approx(whole, rel=1e-5)

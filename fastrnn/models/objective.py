@@ -21,9 +21,9 @@ FLOAT64 = np.dtype(np.float64)
 
 
 class Mean:
-    """A running weighted mean of numbers."""
+    """A running weighted mean of the losses of batches, some of which may come in parts."""
 
-    __slots__ = ("total", "weight")
+    __slots__ = ("_before", "_parts", "total", "weight")
 
     def __init__(self) -> None:
         self.reset()
@@ -36,6 +36,17 @@ class Mean:
         """Take `value` into the mean."""
         self.total += value * weight
         self.weight += weight
+
+    def add_part(self, value: float, share: float, weight: float, first: bool) -> None:
+        """Take `value`, the mean over a part of a batch, for what it changes in that of the batch.
+
+        The parts of a batch, which has the `weight`, count by their `share`.
+        """
+        if first:
+            self._before, self._parts = (self.total, self.weight), Mean()
+        self._parts.add(value, share)
+        total, before = self._before
+        self.total, self.weight = total + self._parts.result * weight, before + weight
 
     @property
     def result(self) -> float:
@@ -66,6 +77,7 @@ class Objective:
             for one in per_output("loss", loss, self.names)
         ]
         self.lossless = all(one is None for one in self.losses)
+        self._first = next((at for at, one in enumerate(self.losses) if one is not None), 0)
         weights = per_output("loss_weights", loss_weights, self.names)
         self.loss_weights = [1.0 if w is None else number("loss_weights", w) for w in weights]
         self._asked = [
@@ -141,8 +153,12 @@ class Objective:
         masks: Sequence[Any],
         *,
         gradient: bool,
+        stretch: int | None = None,
     ) -> tuple[float, list[Any]]:
-        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs."""
+        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs.
+
+        `stretch` is that of the batch.
+        """
         total = 0.0
         gradients: list[Any] = []
         for at, loss in enumerate(self.losses):
@@ -161,13 +177,26 @@ class Objective:
                 gradient=gradient,
             )
             if len(self.losses) > 1:
-                self.output_losses[at].add(value, len(outputs[at]))
+                mean, y = self.output_losses[at], outputs[at]
+                _count(mean, value, len(y), y, masks[at], stretch)
             if self.loss_weights[at] != 1.0:
                 value *= self.loss_weights[at]
                 dy = None if dy is None else dy * dy.dtype.type(self.loss_weights[at])
             total += value
             gradients.append(dy)
         return total, gradients
+
+    def add(
+        self,
+        loss: float,
+        rows: int,
+        outputs: Sequence[Any],
+        masks: Sequence[Any],
+        stretch: int | None = None,
+    ) -> None:
+        """Take the loss of a batch, or of a stretch of one, into the average of the epoch."""
+        at = self._first
+        _count(self.loss, loss, rows, outputs[at], masks[at], stretch)
 
     def update(
         self,
@@ -220,6 +249,17 @@ class Objective:
         for group in self._metrics or ():
             logs.update({name: metric.result() for name, metric, _ in group})
         return logs
+
+
+def _count(
+    mean: Mean, loss: float, rows: int, y: np.ndarray, mask: Any, stretch: int | None
+) -> None:
+    """Take a loss into a mean: batches count by their rows, stretches of one by their valid steps."""
+    if stretch is None:
+        mean.add(loss, rows)
+    else:
+        steps = y.shape[0] * y.shape[1] if mask is None else np.count_nonzero(mask)
+        mean.add_part(loss, float(steps), rows, stretch == 0)
 
 
 def _state(metric: Any) -> tuple[list[Any], dict[str, Any]]:

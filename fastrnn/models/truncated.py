@@ -105,13 +105,14 @@ class Chunks(Batches):
         leaves = structure.match(model.name, "x", batch.x, model._input_form, model.input_names)
         inputs = list(zip(leaves, self._runs, strict=True))
         longest = max(_length(leaf) for leaf, runs in inputs if runs)
-        for start in range(0, longest, self._steps):
+        for number, start in enumerate(range(0, longest, self._steps)):
             span = slice(start, start + self._steps)
             x = [_each(leaf, span, "x", longest) if runs else leaf for leaf, runs in inputs]
             yield Batch(
                 structure.rebuild(model._input_form, x),
                 _each(batch.y, span, "y", longest),
                 _each(batch.weight, span, "sample_weight", longest),
+                number,
             )
 
 
