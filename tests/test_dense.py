@@ -1,4 +1,4 @@
-"""Dense and Activation."""
+"""Dense and Activation; activations that are set when a layer is made already."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastrnn import activations
-from fastrnn.layers import Activation, Dense
+from fastrnn.errors import ArgumentError
+from fastrnn.layers import GRU, LSTM, Activation, Dense, SimpleRNN
 from helpers import budget
 from layer_gradients import check_gradients
 from simple_layers import SHAPES, SMOOTH, drawn, fresh
@@ -107,3 +108,34 @@ def test_activation(activation):
     x = drawn((2, 3, 4))
     np.testing.assert_array_equal(layer(x), getattr(activations, activation)(x))
     check_gradients(layer, x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "argument"),
+    [
+        (SimpleRNN(4), "activation"),
+        (LSTM(4), "activation"),
+        (LSTM(4), "recurrent_activation"),
+        (GRU(4), "recurrent_activation"),
+        (Dense(4), "activation"),
+        (Activation("tanh"), "activation"),
+    ],
+)
+def test_an_activation_may_be_set_by_its_name(layer, argument):
+    x = drawn((2, 5, 3))
+    before = layer(x)
+    setattr(layer, argument, "relu")
+    assert getattr(layer, argument) is activations.relu
+    again = type(layer).from_config(layer.get_config())
+    again.build(x.shape)
+    again.set_weights(layer.get_weights())
+    assert np.array_equal(layer(x), again(x)) and not np.array_equal(layer(x), before)
+    with pytest.raises(ArgumentError, match="did you mean 'relu'"):
+        setattr(layer, argument, "rellu")
+
+
+def test_an_activation_that_is_set_must_be_one_of_the_cell():
+    layer = LSTM(4, name="lstm")
+    with pytest.raises(ArgumentError, match="lstm: activation must be one that recurrent cells"):
+        layer.activation = "softmax"
+    assert layer.activation is activations.tanh

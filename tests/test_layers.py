@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fastrnn import activations, initializers, random
 from fastrnn import functional as F
+from fastrnn import initializers, random
 from fastrnn.errors import ArgumentError, ShapeError, TapeError
-from fastrnn.layers import GRU, LSTM, Activation, Dense, Embedding, Parameter, SimpleRNN
+from fastrnn.layers import GRU, LSTM, Dense, Embedding, Parameter, SimpleRNN
 
 RECURRENT = [
     (SimpleRNN, {}),
@@ -169,37 +169,6 @@ def test_dense_and_embedding_gradients():
     assert embedding.backward(dense.backward(seed)) is None
     for p in (*embedding.parameters, *dense.parameters):
         check_gradient(loss, p.value, p.grad.copy())
-
-
-@pytest.mark.parametrize(
-    ("layer", "argument"),
-    [
-        (SimpleRNN(4), "activation"),
-        (LSTM(4), "activation"),
-        (LSTM(4), "recurrent_activation"),
-        (GRU(4), "recurrent_activation"),
-        (Dense(4), "activation"),
-        (Activation("tanh"), "activation"),
-    ],
-)
-def test_an_activation_may_be_set_by_its_name(layer, argument):
-    x = drawn((2, 5, 3))
-    before = layer(x)
-    setattr(layer, argument, "relu")
-    assert getattr(layer, argument) is activations.relu
-    again = type(layer).from_config(layer.get_config())
-    again.build(x.shape)
-    again.set_weights(layer.get_weights())
-    assert np.array_equal(layer(x), again(x)) and not np.array_equal(layer(x), before)
-    with pytest.raises(ArgumentError, match="did you mean 'relu'"):
-        setattr(layer, argument, "rellu")
-
-
-def test_an_activation_that_is_set_must_be_one_of_the_cell():
-    layer = LSTM(4, name="lstm")
-    with pytest.raises(ArgumentError, match="lstm: activation must be one that recurrent cells"):
-        layer.activation = "softmax"
-    assert layer.activation is activations.tanh
 
 
 def test_a_layer_called_twice_adds_its_gradients_up():
