@@ -183,7 +183,7 @@ class Checked:
             object.__setattr__(self, name, value)
 
     def _look_at(self, name: str, setter: FrameType) -> None:
-        if name[0] == "_" or hasattr(type(self), name) or _belongs_to(self, setter):
+        if name.startswith("_") or hasattr(type(self), name) or _belongs_to(self, setter):
             self._settled.add(name)
             return
         meant = None if hasattr(self, name) else self.instead(name)
@@ -204,7 +204,7 @@ class Checked:
         properties = [
             n for n in dir(cls) if getattr(getattr(cls, n, None), "fset", None) is not None
         ]
-        return [n for n in [*vars(self), *properties] if n[0] != "_" and len(n) > 5]
+        return [n for n in [*vars(self), *properties] if not n.startswith("_") and len(n) > 5]
 
 
 def _is_made_of(known: str, name: str) -> bool:

@@ -1,7 +1,9 @@
-"""Calls that most test files make: forward by Case, gradients as a flat dict, digests, budgets."""
+"""Calls that most test files make: forward by Case, gradients as a flat dict, digests, budgets, new Pythons."""
 
 import hashlib
 import os
+import subprocess
+import sys
 
 import numpy as np
 
@@ -17,6 +19,15 @@ GRADIENTS = ("x", "W", "R", "b", "initial_state", "peephole", "projection")
 def budget(examples):
     """How many Hypothesis examples: ten times as many with --long."""
     return examples * 10 if LONG else examples
+
+
+def prints(code, env=None, timeout=120):
+    """What `code` prints in a Python of its own, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def swap(array):

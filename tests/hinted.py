@@ -1,11 +1,13 @@
-"""What the tests of messages share: is it one of the house, and a small model to go wrong with."""
+"""What the tests of messages share: is it one of the house, a small model to go wrong with, its data."""
 
+import numpy as np
 import pytest
 
 from fastrnn.layers import LSTM, Dense
 from fastrnn.models import Sequential
 
-T, I = 5, 3
+B, T, I = 8, 5, 3
+X = np.ones((B, T, I), np.float32)
 
 
 def refused(error, call, *fragments):

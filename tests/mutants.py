@@ -29,9 +29,16 @@ ROOT = HERE.parent
 TREE = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "src_c", "fastrnn")
 STAGES = (
     ("test_forward.py", "test_backward.py", "test_functional_dense.py"),
-    ("test_jobs.py", "test_ragged.py", "test_losses.py", "test_streaming.py"),
+    (
+        "test_jobs.py",
+        "test_ragged.py",
+        "test_losses.py",
+        "test_loss_shapes.py",
+        "test_streaming.py",
+        "test_stream_steps.py",
+    ),
     ("test_torch.py", "test_chains.py", "test_maths.py", "test_errors.py"),
-    ("test_optimizers.py", "test_training_step.py"),
+    ("test_optimizers.py", "test_training_step.py", "test_blocks.py", "test_training_state.py"),
     ("test_gradients.py",),
     ("test_bits.py", "test_arrays.py", "test_large.py"),
     ("test_threads.py", "test_ownership.py", "test_process.py", "test_guard.py", "test_onnx.py"),

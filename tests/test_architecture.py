@@ -11,6 +11,7 @@ import re
 import pytest
 
 import fastrnn
+from helpers import prints
 
 PACKAGE = pathlib.Path(fastrnn.__file__).parent
 HERE = pathlib.Path(__file__).parent
@@ -253,13 +254,8 @@ def test_public_names_exist():
 
 def test_import_is_light():
     """No framework, no plotting and none of SciPy unless it is used."""
-    import subprocess
-    import sys
-
     code = "import sys, fastrnn; print(*sorted(m for m in sys.modules if '.' not in m))"
-    loaded = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    loaded = prints(code).split()
     for heavy in ("torch", "tensorflow", "matplotlib", "scipy", "tqdm", "safetensors", "onnx"):
         assert heavy not in loaded
     assert importlib.util.find_spec("scipy") is not None

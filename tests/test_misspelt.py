@@ -4,8 +4,6 @@ import copy
 import importlib
 import inspect
 import pickle
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
@@ -23,10 +21,8 @@ from fastrnn.layers import (
 )
 from fastrnn.models import Model, Sequential, load_model
 from fastrnn.utils import pad_sequences
-from hinted import compiled, refused
-
-B, T, I = 8, 5, 3
-X = np.ones((B, T, I), np.float32)
+from helpers import prints
+from hinted import B, I, T, X, compiled, refused
 
 
 @pytest.mark.parametrize(
@@ -57,6 +53,12 @@ X = np.ones((B, T, I), np.float32)
         (lambda: compiled("mse").test_on_batch(X, np.ones(B), return_dic=True), "return_dict"),
         (lambda: compiled("mse").save("model.keras", overwrit=True), "overwrite"),
         (lambda: compiled("mse").summary(linelength=80), "line_length"),
+        (lambda: compiled("mse", sequences=True).stream().step(X[:1, 0], output=0), "out"),
+        (lambda: compiled("mse").get_layer(indx=0), "index"),
+        (lambda: compiled("mse").set_weights(weigths=[]), "weights"),
+        (lambda: compiled("mse").layers[0].set_weights(weight=[]), "weights"),
+        (lambda: LSTM(4, stateful=True).reset_state(row=[0]), "rows"),
+        (lambda: Bidirectional(LSTM(4, stateful=True)).reset_state(row=[0]), "rows"),
     ],
 )
 def test_misspelt_keywords(call, meant):
@@ -65,6 +67,11 @@ def test_misspelt_keywords(call, meant):
     assert isinstance(caught.value, TypeError) and isinstance(caught.value, ArgumentError)
     first, hint = str(caught.value).split("\n")
     assert f"'{meant}'" in first and hint.startswith("hint: one of ") and meant in hint
+
+
+def test_what_takes_no_keyword_says_so():
+    with pytest.raises(KeywordError, match="'rows'\nhint: it takes none"):
+        compiled("mse").reset_state(rows=[0])
 
 
 def test_other_errors_of_type_stay_as_they_are():
@@ -126,7 +133,7 @@ def test_asking_for_a_name_that_is_not_there_is_cheap():
         "try: fastrnn.Adam\n"
         "except AttributeError as error: assert 'fastrnn.optimizers.Adam' in str(error)\n"
     )
-    subprocess.run([sys.executable, "-P", "-c", code], check=True)
+    prints(code)
 
 
 @pytest.mark.parametrize(
@@ -215,6 +222,12 @@ def test_new_attributes_of_ones_own():
     model.compile(rule, "mse")
     model.fit(X, np.ones(B), verbose=0)
     assert rule.momentum3 == 0.0
+
+
+def test_a_name_without_letters():
+    layer = LSTM(2)
+    setattr(layer, "", 1)
+    assert getattr(layer, "") == 1 and layer.settable()
 
 
 def decorated(function):

@@ -70,6 +70,18 @@ def test_gradients_into_what_backward_reads(alias, memory, lengths):
     assert (g.R if alias == "R" else g.x) is target
 
 
+def test_lengths_may_be_filled_anew():
+    """What was checked is what counts on the way back: a tape keeps no array of the caller's."""
+    x, W, R, b = data()
+    lengths = np.array([4, 2, 3])
+    out = F.lstm(x, W, R, b, lengths=lengths, training=True)
+    lengths[:] = 99
+    right = F.backward(
+        F.lstm(x, W, R, b, lengths=[4, 2, 3], training=True).tape, np.ones((3, 4, 5))
+    )
+    assert np.array_equal(F.backward(out.tape, np.ones((3, 4, 5))).W, right.W)
+
+
 def test_linear_into_what_it_reads():
     x, W, dy = (RNG.normal(size=s) for s in ((6, 4), (4, 4), (6, 4)))
     right = F.backward(F.linear(x, W, training=True).tape, dy)

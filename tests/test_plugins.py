@@ -12,6 +12,7 @@ from fastrnn import layers, models, optimizers, plugins, regularizers
 from fastrnn.cli import main
 from fastrnn.errors import ArgumentError, PluginError
 from fastrnn.models import load_model
+from helpers import prints
 
 OPTIMIZER = """
 import numpy as np
@@ -115,13 +116,8 @@ def test_importing_fastrnn_imports_no_plugin(site):
         "import sys, fastrnn.models, fastrnn.optimizers as o; o.get('adam');"
         "print('loud' in sys.modules, 'importlib.metadata' in sys.modules); o.get('loud')"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        env={**os.environ, "PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "False False\nimported\n", done.stderr
+    env = {**os.environ, "PYTHONPATH": str(site)}
+    assert prints(code, env) == "False False\nimported\n"
 
 
 def test_built_ins_win(site, capsys):

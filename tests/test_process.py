@@ -3,8 +3,6 @@
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -12,7 +10,7 @@ import pytest
 
 import fastrnn
 from fastrnn import functional as F
-from helpers import digest, everything
+from helpers import digest, everything, prints
 from strategies import Case, with_
 
 HERE = pathlib.Path(__file__).parent
@@ -30,11 +28,7 @@ def python(code, timeout=120, **environment):
     env.pop("OMP_NUM_THREADS", None)
     env.pop("FASTRNN_NUM_THREADS", None)
     env.update(environment)
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=env, capture_output=True, text=True, timeout=timeout
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return prints(code, env, timeout).strip()
 
 
 def test_the_default_respects_the_environment():
@@ -100,6 +94,51 @@ print("ok")
 @has_fork
 def test_a_fork_pool():
     assert python(POOL).endswith("ok")
+
+
+FORK_WITHIN_A_STEP = """
+import os, threading
+import numpy as np
+from fastrnn.errors import StateError
+from fastrnn.layers import GRU, Layer
+from fastrnn.models import Sequential
+inside, go_on = threading.Event(), threading.Event()
+class Waits(Layer):
+    per_step = True
+    def forward(self, x, *, mask=None, training=False):
+        if threading.current_thread() is not threading.main_thread():
+            inside.set()
+            assert go_on.wait(60)
+        return x
+model = Sequential([GRU(4, return_sequences=True, input_shape=(None, 3)), Waits()])
+x, stream, other = np.ones((1, 3), np.float32), model.stream(), model.stream()
+stream.step(x), other.step(x)
+thread = threading.Thread(target=stream.step, args=(x,))
+thread.start()
+assert inside.wait(60)
+pid = os.fork()
+if pid == 0:
+    # The step of the other thread has not come to its end, and never will.
+    same = all(np.array_equal(stream.step(x), other.step(x)) for _ in range(3))
+    os._exit(0 if same else 3)
+status, refusal = os.waitpid(pid, 0)[1], None
+try:
+    stream.reset()
+except StateError as error:
+    refusal = str(error)
+go_on.set()
+thread.join()
+other.step(x)
+assert np.array_equal(stream.step(x), other.step(x))
+assert os.waitstatus_to_exitcode(status) == 0
+assert refusal is not None and refusal.startswith("stream: reset came while another step was")
+print("ok")
+"""
+
+
+@has_fork
+def test_a_child_may_go_on_with_a_stream_that_another_thread_had():
+    assert python(FORK_WITHIN_A_STEP).endswith("ok")
 
 
 INTERRUPT = """

@@ -11,10 +11,8 @@ from fastrnn.errors import ArgumentError, KeywordError, ShapeError
 from fastrnn.layers import LSTM, Activation, Concatenate, Dense, Input, Masking, TimeDistributed
 from fastrnn.models import Sequential, load_model
 from fastrnn.utils import pad_sequences
-from hinted import compiled, refused
+from hinted import B, I, T, X, compiled, refused
 
-B, T, I = 8, 5, 3
-X = np.ones((B, T, I), np.float32)
 Y = np.zeros((B, 1))
 CLASSES = np.arange(B) % 3
 CE = "sparse_categorical_crossentropy"

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Steps:
         shape: tuple[int | None, ...],
         result: int,
     ) -> None: ...
-    def step(self, x: Any, out: Any = None) -> Any: ...
+    def step(self, x: Any, out: Any = None, **unknown: Never) -> Any: ...
     def _alone(self, what: str, function: Callable[[], _Result]) -> _Result: ...
 
 class PlainStep(Step):

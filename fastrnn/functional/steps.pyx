@@ -16,6 +16,8 @@ from .checks cimport as_ready, ready
 from .recurrent cimport clip_of, start_of
 from .weights cimport packed_for, stale
 
+import os
+
 import numpy as np
 
 from ..activations import code_of
@@ -28,14 +30,34 @@ __all__ = ["PlainStep", "RecurrentStep", "Step", "Steps"]
 
 cdef extern from *:
     """
-    #define fr_set_before(flag) __atomic_test_and_set(flag, __ATOMIC_ACQ_REL)
-    #define fr_clear(flag) __atomic_clear(flag, __ATOMIC_RELEASE)
+    /* Whether `mine`, not 0, now stands in `holder`, where 0 or what the process had before a fork stood. */
+    static inline int fr_claim(unsigned *holder, unsigned mine)
+    {
+        unsigned found = 0;
+        return __atomic_compare_exchange_n(holder, &found, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+            || (found != mine
+                && __atomic_compare_exchange_n(holder, &found, mine, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    }
+    #define fr_release(holder) __atomic_store_n(holder, 0, __ATOMIC_RELEASE)
     """
-    bint fr_set_before(char *flag)
-    void fr_clear(char *flag)
+    bint fr_claim(unsigned *holder, unsigned mine)
+    void fr_release(unsigned *holder)
 
 cdef enum:
     MOST_AXES = 8
+
+
+# Forks from the first process to this one, and 1. A child has none of the threads that were taking a step.
+cdef unsigned generation = 1
+
+
+def _after_fork():
+    global generation
+    generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 cdef bint is_only_ours(y) noexcept:
@@ -63,7 +85,7 @@ cdef class Steps:
     cdef Py_ssize_t entry, result   # the slots of the one input and of the one output; -1: there are several
     cdef int axes
     cdef cnp.npy_intp[MOST_AXES] shape  # of the one input; -1 for any size
-    cdef char claimed
+    cdef unsigned holder            # the generation of the one who has claimed the steps, or 0
 
     def _prepare(self, list functions, Py_ssize_t slots, Py_ssize_t entry, tuple shape, Py_ssize_t result):
         self.functions, self.slots, self.result = functions, slots, result
@@ -73,16 +95,18 @@ cdef class Steps:
             for axis, size in enumerate(shape):
                 self.shape[axis] = -1 if size is None else size
 
-    def step(self, x, out=None):
+    def step(self, x, out=None, **unknown):
         """Take the next time step, x (B, I) or (B,) integers; return y (B, ...).
 
         `out`: an array (a list or dict of them for several outputs) to write into; it is returned.
         """
+        if unknown:
+            raise self._misspelt(unknown)
         self.claim("step")
         try:
             return self.take(x, out)
         finally:
-            fr_clear(&self.claimed)
+            fr_release(&self.holder)
 
     def _alone(self, str what, function):
         """What `function` returns, called while no step is running and none can begin."""
@@ -90,10 +114,10 @@ cdef class Steps:
         try:
             return function()
         finally:
-            fr_clear(&self.claimed)
+            fr_release(&self.holder)
 
     cdef int claim(self, str what) except -1:
-        if fr_set_before(&self.claimed):
+        if not fr_claim(&self.holder, generation):
             raise StateError(
                 f"stream: {what} came while another step was running\n"
                 "hint: a stream is one sequence: model.stream() makes one for each thread"

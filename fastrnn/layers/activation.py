@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
+from .chosen import ChosenActivation
 from .numpy_layer import NumPyLayer
 
 __all__ = ["Activation"]
@@ -26,10 +27,11 @@ class Activation(NumPyLayer):
 
     supports_masking = True
     any_rank = True
+    activation: Any = ChosenActivation()
 
     def __init__(self, activation: Any, **options: Any) -> None:
         super().__init__(**options)
-        self.activation = activations.get(activation)
+        self.activation = activation
 
     @property
     def per_step(self) -> bool:  # type: ignore[override]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config import Configured, custom
 from ..errors import ArgumentError, ShapeError
-from ..hints import kind_of, nearest
+from ..hints import explained, kind_of, nearest
 from .layer import Layer
 from .recurrent import Recurrent
 from .registry import deserialize
@@ -258,6 +258,7 @@ class Bidirectional(Layer):
         first, second = self.forward_layer.states, self.backward_layer.states
         return (*first, *second) if first and second else None
 
+    @explained
     def reset_state(self, rows: Any = None) -> None:
         """Set the kept states to zero, those of `rows` if given."""
         for layer in (self.forward_layer, self.backward_layer):

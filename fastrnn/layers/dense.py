@@ -9,6 +9,7 @@ import numpy as np
 from .. import activations, constraints, initializers, regularizers
 from .. import functional as F
 from ..errors import ShapeError
+from .chosen import ChosenActivation
 from .numpy_layer import NumPyLayer
 
 __all__ = ["Dense"]
@@ -34,6 +35,7 @@ class Dense(NumPyLayer):
     supports_masking = True
     per_step = True
     any_rank = True
+    activation: Any = ChosenActivation()
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class Dense(NumPyLayer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **options)
         self.units = self._size("units", units)
-        self.activation = activations.get(activation)
+        self.activation = activation
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

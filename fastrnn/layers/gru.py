@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import cells
 from ..cells import Cell
+from .chosen import CellActivation
 from .recurrent import Recurrent
 from .recurrent_base import shared
 
@@ -34,6 +35,7 @@ class GRU(Recurrent):
     """
 
     function = "gru"
+    recurrent_activation: Any = CellActivation()
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class GRU(Recurrent):
         **options: Any,
     ) -> None:
         super().__init__(**shared(locals(), "recurrent_activation", "reset_after"))
-        self.recurrent_activation = self._activation("recurrent_activation", recurrent_activation)
+        self.recurrent_activation = recurrent_activation
         self.reset_after = reset_after
 
     @property

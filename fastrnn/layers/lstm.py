@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import cells, initializers
 from ..errors import ArgumentError
+from .chosen import CellActivation
 from .recurrent import Recurrent
 from .recurrent_base import shared
 
@@ -42,6 +43,7 @@ class LSTM(Recurrent):
 
     function = "lstm"
     cell = cells.LSTM
+    recurrent_activation: Any = CellActivation()
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class LSTM(Recurrent):
     ) -> None:
         own = ("recurrent_activation", "unit_forget_bias", "peephole", "projection", "cell_clip")
         super().__init__(**shared(locals(), "own", *own))
-        self.recurrent_activation = self._activation("recurrent_activation", recurrent_activation)
+        self.recurrent_activation = recurrent_activation
         self.unit_forget_bias = unit_forget_bias
         self.peephole = peephole
         self.projection = None if projection is None else self._size("projection", projection)

@@ -71,6 +71,7 @@ class Recurrent(RecurrentBase):
         T, B = shape[:2] if self.time_major else shape[1::-1]
         if mask is not None or lengths is not None:
             mask = valid_steps(self.name, B, T, mask, lengths)
+        cut = listed and self._goes_on(training)
         initial_state = self._start(initial_state, B, training)
         dropped = recurrent = None
         if training and (self.dropout or self.recurrent_dropout):
@@ -80,8 +81,9 @@ class Recurrent(RecurrentBase):
         y, undo = self._output(out, mask, training)
         if training:
             # The engine's tape; that of F.hold, or which rows have a last output, (B, 1), or None;
-            # the mask of the input's dropout; whether the state came among the inputs, [x, h, ...].
-            self._tapes.append((out.tape, undo, dropped, listed))
+            # the mask of the input's dropout; whether the state came among the inputs, [x, h, ...],
+            # and whether one that was carried stood in for it.
+            self._tapes.append((out.tape, undo, dropped, listed, cut))
         self._keep(out.state, training)
         return [y, *out.state] if self.return_state else y
 
@@ -169,7 +171,7 @@ class Recurrent(RecurrentBase):
         `return_state` `dy` may be the list of them all. With `states` the pair (dx, gradient of the
         initial state) comes back.
         """
-        tape, undo, dropped, listed = self._pop_tape()
+        tape, undo, dropped, listed, cut = self._pop_tape()
         if self.return_state and isinstance(dy, (list, tuple)):
             dy, *rest = dy
             dstate = None if all(d is None for d in rest) else tuple(rest)
@@ -181,7 +183,7 @@ class Recurrent(RecurrentBase):
                 "hint: pass initial_state to the call"
             )
         wanted = (("x",) if inputs else ()) + (
-            ("initial_state",) if states or (inputs and listed) else ()
+            ("initial_state",) if states or (inputs and listed and not cut) else ()
         )
         g = self._tape_gradients(tape, dy, dstate, wanted)
         if not wanted:
@@ -191,7 +193,9 @@ class Recurrent(RecurrentBase):
             dx *= dropped
         if states:
             return dx, tuple(g["initial_state"])
-        return [dx, *g["initial_state"]] if listed else dx
+        if not listed:
+            return dx
+        return [dx, *([None] * len(self.cell.states) if cut else g["initial_state"])]
 
     def _to_engine(self, dy: Any, dstate: Any, undo: Any) -> tuple[Any, Any]:
         """Return the gradients at the engine's y and final state, given those at the layer's."""

@@ -12,6 +12,7 @@ from .. import functional as F
 from ..cells import Cell
 from ..errors import ArgumentError, ShapeError
 from ..functional.weights import stale
+from .chosen import CellActivation
 from .stateful import Stateful, check_states
 
 __all__ = ["RecurrentBase", "shared"]
@@ -29,6 +30,7 @@ class RecurrentBase(Stateful):
     needs_steps = 1
     function: ClassVar[str]  # of fastrnn.functional
     cell: Cell
+    activation: Any = CellActivation()
     # What some cells have.
     recurrent_activation: Any = None
     cell_clip: float | None = None
@@ -62,7 +64,7 @@ class RecurrentBase(Stateful):
     ) -> None:
         super().__init__(**options)
         self.units = self._size("units", units)
-        self.activation = self._activation("activation", activation)
+        self.activation = activation
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.recurrent_initializer = initializers.get(recurrent_initializer)
@@ -181,12 +183,6 @@ class RecurrentBase(Stateful):
         return {}
 
     # Checks.
-
-    def _activation(self, argument: str, value: Any) -> activations.Activation:
-        """Return the activation of that name, checked to be one that the engine computes."""
-        activation = activations.get(value)
-        activations.code_of(self.name, argument, activation)
-        return activation
 
     @staticmethod
     def _is_number(value: Any) -> bool:

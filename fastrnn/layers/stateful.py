@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
+from ..hints import explained
 from .layer import Layer
 
 __all__ = ["Stateful", "States", "as_rows", "check_states"]
@@ -74,6 +75,7 @@ class Stateful(Layer):
         """Return the state before the first step, for B = `rows`."""
         return tuple(np.zeros((rows, width), self.dtype) for width in self.state_size)
 
+    @explained
     def reset_state(self, rows: Any = None, states: Any = None) -> None:
         """Set the kept state to zero, or to `states`; with `rows`, integers or a mask, only those."""
         if states is not None:
@@ -115,9 +117,16 @@ class Stateful(Layer):
         several = isinstance(states, (list, tuple))
         return tuple(self._cast(s) for s in (states if several else [states]))
 
+    def _goes_on(self, training: bool) -> bool:
+        """Whether a call begins where the last one ended, whatever state it is given.
+
+        So it is in all stretches of a batch (truncated BPTT) but the first.
+        """
+        return training and self.carry and not self._fresh
+
     def _start(self, states: Any, rows: int, training: bool) -> States | None:
         """Return the state that a call begins with: the one given or kept, None for zeros."""
-        if states is not None:
+        if states is not None and not self._goes_on(training):
             return self._as_states(states)
         if self.states is None or not (self.stateful or (training and self.carry)):
             return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config import Configured
 from ..errors import ShapeError
-from ..hints import Checked
+from ..hints import Checked, explained
 from .parameter import Parameter
 
 __all__ = ["Weighted"]
@@ -67,6 +67,7 @@ class Weighted(Checked, Configured):
         """Return copies of the values of `weights`."""
         return [p.value.copy() for p in self.weights]
 
+    @explained
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Write one array per entry of `weights`, in that order; all or nothing."""
         mine = self.weights

@@ -154,14 +154,15 @@ class Loss(Configured):
                 f"{type(self).__name__}: no activation is fused with this loss, got logits=True\n"
                 "hint: pass the outputs of the last activation"
             )
-        if self._mean is not None and sample_weight is mask is None and self.reduction in MEANS:
+        mean = self._mean if y_pred.shape[-1] else None  # of no features it would be 0
+        if mean is not None and sample_weight is mask is None and self.reduction in MEANS:
             if (
                 type(y_true) is np.ndarray
                 and y_true.dtype is y_pred.dtype
                 and y_true.shape == y_pred.shape
             ):
-                return self._mean(y_true, y_pred, gradient)  # nothing to convert that could warn
-            return self._swept(self._mean, y_true, y_pred, gradient)
+                return mean(y_true, y_pred, gradient)  # nothing to convert that could warn
+            return self._swept(mean, y_true, y_pred, gradient)
         return self._computed(y_true, y_pred, sample_weight, mask, logits, gradient)
 
     @_silent

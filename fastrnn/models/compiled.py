@@ -14,7 +14,8 @@ from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
 from .advice import advise
-from .objective import Objective, check_names
+from .compile_arguments import check_names
+from .objective import Objective
 from .prediction import Predicting
 
 __all__ = ["Compiled"]

@@ -27,6 +27,7 @@ class Batch:
     x: Any
     y: Any
     weight: Any
+    stretch: int | None = None  # which one it is of those a batch was cut into
 
 
 class Batches:

@@ -56,7 +56,10 @@ class Fitting(Evaluating):
         True, False or "batch"; `class_weight`, class -> weight; `sample_weight`, per sample or per
         step (B, T); `initial_epoch`; `steps_per_epoch`; `validation_freq`. Ours: `tbptt_steps`, k:
         each batch is cut into stretches of k steps, each an update of its own, with the states of
-        recurrent layers carried over and the gradients stopped between them (truncated BPTT).
+        recurrent layers carried over and the gradients stopped between them (truncated BPTT). An
+        input without an axis of time, (B, F), goes into every stretch; an initial state that comes of
+        it begins the first. In the loss of an epoch the stretches of a batch count by their valid time
+        steps, so that it is one of whole sequences; metrics take each for a batch.
 
         Raises StateError if the model is not compiled, or is being trained by another Python
         thread; NonFiniteError before an infinite or NaN loss or gradient reaches the weights.

@@ -8,7 +8,7 @@ from typing import Any, Never
 
 from ..config import custom
 from ..errors import ArgumentError, StateError
-from ..hints import unexpected
+from ..hints import explained, unexpected
 from ..layers import Layer, Tensor
 from ..layers.sharing import reading, writing
 from . import files, loading, structure
@@ -221,6 +221,7 @@ class Model(Fitting, Layer):
 
     # Looking at it.
 
+    @explained
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name, or at that index of `layers`."""
         return structure.find(self.layers, name, index)
@@ -284,6 +285,7 @@ class Model(Fitting, Layer):
         self._need_graph()
         return Stream(self, batch_size)
 
+    @explained
     def reset_state(self) -> None:
         """Set the states of stateful layers to zero."""
         for layer in structure.walk(self):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,19 @@ import numpy as np
 from .. import losses as loss_functions
 from .. import metrics as metric_functions
 from ..activations import get as activation
-from ..errors import ArgumentError
 from ..losses.arrays import combine
+from .compile_arguments import LOSSES_BY_SHAPE, metric_lists, number, per_output
 from .graph import Graph
 
-__all__ = ["Mean", "Objective", "check_names"]
+__all__ = ["Mean", "Objective"]
 
 FLOAT64 = np.dtype(np.float64)
-# Names that stand for different losses or metrics, by the shapes of targets and outputs.
-LOSSES_BY_SHAPE = ("crossentropy", "ce")
-METRICS_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 class Mean:
-    """A running weighted mean of numbers."""
+    """A running weighted mean of the losses of batches, some of which may come in parts."""
 
-    __slots__ = ("total", "weight")
+    __slots__ = ("_before", "_parts", "total", "weight")
 
     def __init__(self) -> None:
         self.reset()
@@ -39,6 +36,17 @@ class Mean:
         """Take `value` into the mean."""
         self.total += value * weight
         self.weight += weight
+
+    def add_part(self, value: float, share: float, weight: float, first: bool) -> None:
+        """Take `value`, the mean over a part of a batch, for what it changes in that of the batch.
+
+        The parts of a batch, which has the `weight`, count by their `share`.
+        """
+        if first:
+            self._before, self._parts = (self.total, self.weight), Mean()
+        self._parts.add(value, share)
+        total, before = self._before
+        self.total, self.weight = total + self._parts.result * weight, before + weight
 
     @property
     def result(self) -> float:
@@ -66,14 +74,15 @@ class Objective:
         # A loss that goes by the shapes of targets and outputs stays a name until they come.
         self.losses: list[Any] = [
             one if one is None or one in LOSSES_BY_SHAPE else loss_functions.get(one)
-            for one in _per_output("loss", loss, self.names)
+            for one in per_output("loss", loss, self.names)
         ]
         self.lossless = all(one is None for one in self.losses)
-        weights = _per_output("loss_weights", loss_weights, self.names)
-        self.loss_weights = [1.0 if w is None else _number("loss_weights", w) for w in weights]
+        self._first = next((at for at, one in enumerate(self.losses) if one is not None), 0)
+        weights = per_output("loss_weights", loss_weights, self.names)
+        self.loss_weights = [1.0 if w is None else number("loss_weights", w) for w in weights]
         self._asked = [
-            _metric_lists("metrics", metrics, self.names),
-            _metric_lists("weighted_metrics", weighted_metrics, self.names),
+            metric_lists("metrics", metrics, self.names),
+            metric_lists("weighted_metrics", weighted_metrics, self.names),
         ]
         asked = [any(lists[at] for lists in self._asked) for at in range(len(self.names))]
         self._measured = any(asked)
@@ -144,8 +153,12 @@ class Objective:
         masks: Sequence[Any],
         *,
         gradient: bool,
+        stretch: int | None = None,
     ) -> tuple[float, list[Any]]:
-        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs."""
+        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs.
+
+        `stretch` is that of the batch.
+        """
         total = 0.0
         gradients: list[Any] = []
         for at, loss in enumerate(self.losses):
@@ -164,13 +177,26 @@ class Objective:
                 gradient=gradient,
             )
             if len(self.losses) > 1:
-                self.output_losses[at].add(value, len(outputs[at]))
+                mean, y = self.output_losses[at], outputs[at]
+                _count(mean, value, len(y), y, masks[at], stretch)
             if self.loss_weights[at] != 1.0:
                 value *= self.loss_weights[at]
                 dy = None if dy is None else dy * dy.dtype.type(self.loss_weights[at])
             total += value
             gradients.append(dy)
         return total, gradients
+
+    def add(
+        self,
+        loss: float,
+        rows: int,
+        outputs: Sequence[Any],
+        masks: Sequence[Any],
+        stretch: int | None = None,
+    ) -> None:
+        """Take the loss of a batch, or of a stretch of one, into the average of the epoch."""
+        at = self._first
+        _count(self.loss, loss, rows, outputs[at], masks[at], stretch)
 
     def update(
         self,
@@ -225,48 +251,15 @@ class Objective:
         return logs
 
 
-def _per_output(what: str, value: Any, names: Sequence[str]) -> list[Any]:
-    """Return one entry per output of a value, a list or a dict by output name."""
-    if isinstance(value, Mapping) and "class_name" not in value:
-        unknown = [name for name in value if name not in names]
-        if unknown:
-            raise ArgumentError(
-                f"compile: {what} must be keyed by {', '.join(names)}, got {unknown[0]!r}\n"
-                "hint: outputs are named after their layers"
-            )
-        return [value.get(name) for name in names]
-    if isinstance(value, (list, tuple)):
-        if len(value) != len(names):
-            raise ArgumentError(
-                f"compile: {what} must have {len(names)} entries, one per output, got "
-                f"{len(value)}\nhint: None for an output without"
-            )
-        return list(value)
-    return [value for _ in names]
-
-
-def _metric_lists(what: str, value: Any, names: Sequence[str]) -> list[list[Any]]:
-    """Return the metrics asked for per output."""
-
-    def listed(one: Any) -> list[Any]:
-        return [] if one is None else list(one) if isinstance(one, (list, tuple)) else [one]
-
-    if value is None:
-        return [[] for _ in names]
-    if isinstance(value, Mapping):
-        return [listed(one) for one in _per_output(what, value, names)]
-    if len(names) == 1:
-        flat = listed(value)
-        return [[m for one in flat for m in listed(one)]]
-    return [listed(one) for one in _per_output(what, value, names)]
-
-
-def _number(what: str, value: Any) -> float:
-    if isinstance(value, (int, float, np.integer, np.floating)):
-        return float(value)
-    raise ArgumentError(
-        f"compile: {what} must hold numbers, got {value!r}\nhint: one per output, 1.0 by default"
-    )
+def _count(
+    mean: Mean, loss: float, rows: int, y: np.ndarray, mask: Any, stretch: int | None
+) -> None:
+    """Take a loss into a mean: batches count by their rows, stretches of one by their valid steps."""
+    if stretch is None:
+        mean.add(loss, rows)
+    else:
+        steps = y.shape[0] * y.shape[1] if mask is None else np.count_nonzero(mask)
+        mean.add_part(loss, float(steps), rows, stretch == 0)
 
 
 def _state(metric: Any) -> tuple[list[Any], dict[str, Any]]:
@@ -279,26 +272,3 @@ def _state(metric: Any) -> tuple[list[Any], dict[str, Any]]:
         if isinstance(value, (int, float, np.ndarray)) and id(value) not in mine
     }
     return [v.copy() for v in variables], numbers
-
-
-def check_names(loss: Any, loss_weights: Any, metrics: Any, weighted_metrics: Any) -> None:
-    """Refuse names that no loss and no metric has."""
-    for one in _leaves(loss):
-        if one is not None and one not in LOSSES_BY_SHAPE:
-            loss_functions.get(one)
-    for one in (*_leaves(metrics), *_leaves(weighted_metrics)):
-        if _is_config(one) or (isinstance(one, str) and one not in METRICS_BY_SHAPE):
-            metric_functions.get(one)
-
-
-def _leaves(value: Any) -> list[Any]:
-    """Return what lists and dicts by output hold; a configuration is one thing."""
-    if isinstance(value, Mapping) and not _is_config(value):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        return [leaf for one in value for leaf in _leaves(one)]
-    return [value]
-
-
-def _is_config(value: Any) -> bool:
-    return isinstance(value, Mapping) and "class_name" in value

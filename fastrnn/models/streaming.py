@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, DTypeError, ShapeError
+from ..errors import ArgumentError, DTypeError, KeywordError, ShapeError
+from ..hints import unexpected
 from ..layers import Embedding
 from ..layers.recurrent import Recurrent
 from ..layers.stateful import as_rows
@@ -31,13 +32,17 @@ def live_slots(graph: Flat, name: str, who: str) -> list[bool]:
         )
         rank = len(tensor.shape)
         live[slot] = rank > 2 or (rank == 2 and (looked_up or tensor.shape[1] is None))
+    follows = list(live)  # which slots change from step to step
     for call in graph.calls:
         moving = [live[slot] for slot in call.reads]
+        changing = [follows[slot] for slot in call.reads]
+        for slot in call.writes:
+            follows[slot] = any(changing)
         if not any(moving):
             continue
         layer: Any = call.layer
         recurrent = isinstance(layer, Recurrent)
-        if recurrent and layer.streamable and not any(moving[1:]):
+        if recurrent and layer.streamable and not any(changing[1:]):
             live[call.writes[0]] = layer.return_sequences
         elif not recurrent and layer.per_step and all(moving):
             for slot in call.writes:
@@ -47,7 +52,7 @@ def live_slots(graph: Flat, name: str, who: str) -> list[bool]:
                 f"{name}: {who} goes through time step by step, but {layer.name!r} "
                 f"({type(layer).__name__}) needs the whole sequence\n"
                 "hint: leave out Bidirectional, go_backwards, attention, pooling and reshaping "
-                "over time"
+                "over time, and initial states that come out of the sequence"
             )
     return live
 
@@ -182,6 +187,10 @@ class Stream(Steps):
 
     def _zero(self, held: RecurrentStep) -> tuple[np.ndarray, ...]:
         return tuple(held.layer.zero_state(self.batch_size))
+
+    def _misspelt(self, unknown: Mapping[str, Any]) -> KeywordError:
+        """Return the error for keywords that `step` does not take."""
+        return unexpected(self.step, unknown)
 
     def _enter(self, x: Any, values: list[Any]) -> None:
         """Put what `step` was given into the slots of the inputs, checked."""

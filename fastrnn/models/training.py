@@ -36,7 +36,9 @@ class Training(Compiled):
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
         if type(batch.y) is not np.ndarray:
             check_covered(who, batch.y, outputs, covers, self.output_names)
-        loss, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
+        loss, gradients = objective.compute(
+            targets, outputs, weights, covers, gradient=training, stretch=batch.stretch
+        )
         rows = len(arrays[0]) if arrays else 0
         return values, outputs, loss, gradients, targets, weights, covers, rows
 
@@ -71,7 +73,7 @@ class Training(Compiled):
             if raising and not finite:
                 before.recall()
                 raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
-            objective.loss.add(loss, rows)
+            objective.add(loss, rows, outputs, covers, batch.stretch)
             objective.update(targets, outputs, weights, covers)
             if finite or not guarded:
                 step.apply(partial(self._closure, batch, class_weight))
@@ -109,7 +111,7 @@ class Training(Compiled):
         for parameter in self.trainable_weights:  # type: ignore[attr-defined]
             if parameter.regularizer is not None:
                 loss += float(parameter.regularizer.penalty(parameter.value))
-        objective.loss.add(loss, rows)
+        objective.add(loss, rows, outputs, covers)
         objective.update(targets, outputs, weights, covers)
 
     def _claim(self) -> None:

@@ -18,12 +18,20 @@ from .streaming import live_slots
 
 __all__ = ["Chunks"]
 
+# By what lacks time steps.
+HINTS = {
+    "x": "an input without time steps, (B, F), may give a recurrent layer its initial state",
+    "y": "the loss of each stretch needs its own targets",
+    "sample_weight": "or one weight per sequence, (B,)",
+}
+
 
 class Chunks(Batches):
     """The batches of `batches`, each cut into stretches of `steps` time steps.
 
     While an epoch runs, recurrent layers carry their states from one stretch to the next; each new
-    batch starts from zero, but for layers that are stateful anyway.
+    batch starts from zero or the initial state that the graph gives, but for layers that are stateful
+    anyway. An input without an axis of time, (B, F), goes into every stretch as it is.
     """
 
     def __init__(self, model: Any, batches: Batches, steps: int) -> None:
@@ -35,6 +43,7 @@ class Chunks(Batches):
         self._model = model
         self._batches = batches
         self._steps = int(steps)
+        self._runs: list[bool] = []  # per input, whether it has an axis of time
         self.size = None
 
     def epoch(self, number: int) -> Iterator[Batch]:
@@ -66,18 +75,21 @@ class Chunks(Batches):
         """Return the layers whose states are carried, set to do so."""
         graph = Flat(self._model._graph)
         live = live_slots(graph, self._model.name, "tbptt_steps")
+        self._runs = [live[slot] for slot in graph._input_slots]
         for name, slot in zip(self._model.output_names, graph._output_slots, strict=True):
             if not live[slot]:
                 raise ArgumentError(
                     f"fit: tbptt_steps needs an output at every time step, got one per sequence "
                     f"from {name!r}\nhint: use return_sequences=True in the last recurrent layer"
                 )
-        layers = [
+        # One that is given an initial state starts from it in each batch, stateful or not.
+        kept = [
             call.layer
             for call in graph.calls
-            if isinstance(call.layer, Recurrent) and live[call.reads[0]]
+            if isinstance(call.layer, Recurrent)
+            and live[call.reads[0]]
+            and (not call.layer.stateful or len(call.reads) > 1)
         ]
-        kept = [layer for layer in layers if not layer.stateful]
         for layer, times in Counter(kept).items():
             if times > 1:
                 raise ArgumentError(
@@ -89,14 +101,18 @@ class Chunks(Batches):
         return kept
 
     def _cut(self, batch: Batch) -> Iterator[Batch]:
-        leaves = structure.flatten(batch.x) if not isinstance(batch.x, Ragged) else [batch.x]
-        longest = max(_length(leaf) for leaf in leaves)
-        for start in range(0, longest, self._steps):
+        model = self._model
+        leaves = structure.match(model.name, "x", batch.x, model._input_form, model.input_names)
+        inputs = list(zip(leaves, self._runs, strict=True))
+        longest = max(_length(leaf) for leaf, runs in inputs if runs)
+        for number, start in enumerate(range(0, longest, self._steps)):
             span = slice(start, start + self._steps)
+            x = [_each(leaf, span, "x", longest) if runs else leaf for leaf, runs in inputs]
             yield Batch(
-                _each(batch.x, span, "x", longest),
+                structure.rebuild(model._input_form, x),
                 _each(batch.y, span, "y", longest),
                 _each(batch.weight, span, "sample_weight", longest),
+                number,
             )
 
 
@@ -120,6 +136,6 @@ def _each(form: Any, span: slice, what: str, longest: int) -> Any:
     if _length(form) != longest:
         raise ArgumentError(
             f"fit: with tbptt_steps {what} must have one entry per time step, (B, {longest}, ...), "
-            f"got {np.shape(form)}\nhint: the loss of each stretch needs its own targets"
+            f"got {np.shape(form)}\nhint: {HINTS[what]}"
         )
     return form[:, span]

@@ -10,6 +10,12 @@ from .schedule import LearningRateSchedule, positive
 __all__ = ["CosineDecay", "CosineDecayRestarts"]
 
 
+def _between(top: float, alpha: float, angle: float, height: float = 1.0) -> float:
+    """Return `top` at angle 0 and alpha top at pi; `height` scales what lies above alpha top."""
+    wave = 0.5 * height * (1.0 + math.cos(angle))
+    return top * ((1.0 - alpha) * wave + alpha)
+
+
 class CosineDecay(LearningRateSchedule):
     """rate(t) = top ((1 - alpha) (1 + cos(pi t / decay_steps)) / 2 + alpha), after a warm-up.
 
@@ -49,8 +55,8 @@ class CosineDecay(LearningRateSchedule):
             if step < self.warmup_steps:
                 return (self.warmup_target - top) * (step / self.warmup_steps) + top
             top, step = self.warmup_target, step - self.warmup_steps
-        wave = 0.5 * (1.0 + math.cos(math.pi * min(step, self.decay_steps) / self.decay_steps))
-        return top * ((1.0 - self.alpha) * wave + self.alpha)
+        angle = math.pi * min(step, self.decay_steps) / self.decay_steps
+        return _between(top, self.alpha, angle)
 
 
 class CosineDecayRestarts(LearningRateSchedule):
@@ -96,8 +102,8 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         period, fraction = self._place(step / self.first_decay_steps)
-        wave = 0.5 * self.m_mul**period * (1.0 + math.cos(math.pi * fraction))
-        return self.initial_learning_rate * ((1.0 - self.alpha) * wave + self.alpha)
+        height = self.m_mul**period
+        return _between(self.initial_learning_rate, self.alpha, math.pi * fraction, height)
 
     def _place(self, done: float) -> tuple[int, float]:
         """Return the period and the fraction of it passed after `done` times the first period."""

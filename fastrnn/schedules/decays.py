@@ -11,7 +11,30 @@ from .schedule import LearningRateSchedule, positive
 __all__ = ["ExponentialDecay", "InverseTimeDecay", "PiecewiseConstantDecay", "PolynomialDecay"]
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _Gradual(LearningRateSchedule):
+    """What follows t / decay_steps, which `staircase` rounds down."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = None,
+    ) -> None:
+        who = type(self).__name__
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = positive(who, "decay_steps", decay_steps)
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+        self.name = who if name is None else name
+
+    def _done(self, step: int) -> float:
+        done = step / self.decay_steps
+        return math.floor(done) if self.staircase else done
+
+
+class ExponentialDecay(_Gradual):
     """rate(t) = initial_learning_rate decay_rate^(t / decay_steps).
 
     Arguments: `initial_learning_rate`; `decay_steps`, iterations over which the rate is multiplied
@@ -23,25 +46,8 @@ class ExponentialDecay(LearningRateSchedule):
         0.25
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-        name: str = "ExponentialDecay",
-    ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = positive("ExponentialDecay", "decay_steps", decay_steps)
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name
-
     def __call__(self, step: int) -> float:
-        done = step / self.decay_steps
-        return self.initial_learning_rate * self.decay_rate ** (
-            math.floor(done) if self.staircase else done
-        )
+        return self.initial_learning_rate * self.decay_rate ** self._done(step)
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -117,7 +123,7 @@ class PolynomialDecay(LearningRateSchedule):
         return (self.initial_learning_rate - self.end_learning_rate) * left + self.end_learning_rate
 
 
-class InverseTimeDecay(LearningRateSchedule):
+class InverseTimeDecay(_Gradual):
     """rate(t) = initial_learning_rate / (1 + decay_rate t / decay_steps).
 
     Arguments: `initial_learning_rate`; `decay_steps`; `decay_rate`; `staircase` rounds
@@ -129,22 +135,5 @@ class InverseTimeDecay(LearningRateSchedule):
         0.25
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: float,
-        decay_rate: float,
-        staircase: bool = False,
-        name: str = "InverseTimeDecay",
-    ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = positive("InverseTimeDecay", "decay_steps", decay_steps)
-        self.decay_rate = decay_rate
-        self.staircase = staircase
-        self.name = name
-
     def __call__(self, step: int) -> float:
-        done = step / self.decay_steps
-        return self.initial_learning_rate / (
-            1.0 + self.decay_rate * (math.floor(done) if self.staircase else done)
-        )
+        return self.initial_learning_rate / (1.0 + self.decay_rate * self._done(step))
