@@ -182,3 +182,19 @@ def test_packed_grus_can_be_copied(reset_after):
     np.testing.assert_array_equal(
         F.gru(x, again, reset_after=reset_after).y, F.gru(x, packed, reset_after=reset_after).y
     )
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32])
+def test_the_lengths_that_are_used_are_those_that_were_checked(dtype):
+    """Arguments are turned into arrays one after the other, and the code of one may change another."""
+    arrays = data()
+    lengths = np.ones(3, dtype)
+
+    class Mask:
+        def __array__(self, dtype=None, copy=None):
+            lengths[:] = 4
+            return np.ones((3, 4), bool)
+
+    found = F.lstm(*arrays, lengths=lengths, mask=Mask())
+    right = F.lstm(*arrays, lengths=np.ones(3, dtype))
+    np.testing.assert_array_equal(found.y, right.y)

@@ -139,23 +139,25 @@ cdef bint all_within(cnp.ndarray lengths, Py_ssize_t B, Py_ssize_t T):
 
 
 def as_lengths(who, lengths, B, T):
-    """(B,) int64 in 0..T."""
-    if ready(lengths, cnp.NPY_INT64) and all_within(lengths, B, T):
-        return lengths  # without NumPy's functions, which take longer than a step when they are not in the cache
+    """(B,) int64 in 0..T: a copy, since what is checked must be what is used, whatever becomes of the caller's."""
+    if ready(lengths, cnp.NPY_INT64):
+        own = cnp.PyArray_NewCopy(lengths, cnp.NPY_CORDER)
+        if all_within(own, B, T):
+            return own  # without NumPy's functions, which take longer than a step when they are not in the cache
     array = _to_numpy(who, "lengths", lengths)
     if array.dtype.kind not in "iu":
         if array.size or array.dtype.kind != "f":
             raise DTypeError(
                 f"{who}: lengths must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
             )
-        array = array.astype(np.int64)
+    array = np.array(array, np.int64 if array.dtype.kind == "f" else None, order="C")
     check_shape(who, "lengths", array, (B,), f"(B,) = ({B},)")
     if B and (int(array.min()) < 0 or int(array.max()) > T):
         bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
         raise ArgumentError(
             f"{who}: lengths must lie in 0..T={T}, got {bad}\nhint: a length counts the valid steps of a row"
         )
-    return np.require(array, np.int64, ["C", "A"])
+    return array.astype(np.int64, copy=False)
 
 
 def as_mask(who, mask, B, T):
