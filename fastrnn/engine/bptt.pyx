@@ -159,7 +159,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     cdef int count = extents_of(f, rank, size, extents)
     cdef Py_ssize_t step0, step1 = f.steps, base = f.tokens
     if b.pack:
-        pack_backward(f.m, rank, size)
+        pack_backward(f.m, f.steps > 1 or b.want_init, rank, size)
     find_tokens(b, rank, size)
     load_gradient(b, rank, size)
     if rank == 0:

@@ -64,4 +64,4 @@ cdef Source recurrent_source(const Matrices *m) noexcept nogil
 cdef Source candidate_source(const Matrices *m) noexcept nogil
 cdef Source input_back(const Matrices *m) noexcept nogil
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil
-cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil
+cdef void pack_backward(const Matrices *m, bint steps, int rank, int size) noexcept nogil

@@ -164,7 +164,7 @@ cdef void pack_forward_body(void *context, fr_team *team, int rank, int size) no
 
 
 cdef void pack_backward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
-    pack_backward(<const Matrices *> context, rank, size)
+    pack_backward(<const Matrices *> context, True, rank, size)
 
 
 cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil:
@@ -172,9 +172,13 @@ cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil:
     pack_sources(m.k, forward_sources(m), rank, size)
 
 
-cdef void pack_backward(const Matrices *m, int rank, int size) noexcept nogil:
-    """The transposed matrices: their rows follow the blocks of the gate buffer."""
-    pack_sources(m.k, backward_sources(m), rank, size)
+cdef void pack_backward(const Matrices *m, bint steps, int rank, int size) noexcept nogil:
+    """The transposed matrices: their rows follow the blocks of the gate buffer. `steps`: R too, which only the step before
+    needs."""
+    cdef Sources s = backward_sources(m)
+    if not steps:
+        s.r.held = NULL
+    pack_sources(m.k, s, rank, size)
 
 
 # ---------------------------------------------------------------- the four matrices
