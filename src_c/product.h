@@ -87,6 +87,20 @@ INLINE ptrdiff_t M(tile_start)(ptrdiff_t rows, ptrdiff_t tiles, ptrdiff_t i) {
     return i * base + (i < extra ? i : extra);
 }
 
+#ifdef SIMD_SWAP
+/* to[j * ldt + u] = from[j + u * ld], a vector's width and height. */
+INLINE void M(transpose)(const REAL *from, ptrdiff_t ld, REAL *to, ptrdiff_t ldt) {
+    V(vec) v[LANES];
+    UNROLL for (int u = 0; u < LANES; u++) v[u] = V(load)(from + u * ld);
+    UNROLL for (int s = 1; s < LANES; s *= 2) {
+        UNROLL for (int i = 0; i < LANES; i++) {
+            if (!(i & s)) V(swap)(&v[i], &v[i + s], s);
+        }
+    }
+    UNROLL for (int j = 0; j < LANES; j++) V(store)(to + j * ldt, v[j]);
+}
+#endif
+
 static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups,
                     ptrdiff_t n, const void *src_, ptrdiff_t row, ptrdiff_t col,
                     const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1) {
@@ -109,6 +123,12 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                 const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(REAL);
                 for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += line) {
                     const ptrdiff_t j1 = j0 + line < k1 - k0 ? j0 + line : k1 - k0;
+#ifdef SIMD_SWAP
+                    if (j1 - j0 == LANES && lanes == LANES && row == 1) {
+                        M(transpose)(from + j0, col, to + j0 * panel.width, panel.width);
+                        continue;
+                    }
+#endif
                     for (ptrdiff_t u = 0; u < lanes; u++)
                         for (ptrdiff_t j = j0; j < j1; j++)
                             to[j * panel.width + u] = from[j * row + u * col];

@@ -188,6 +188,7 @@ void check_products(const fr_kernels *k) {
         for (ptrdiff_t groups = 1; groups <= FR_MAX_GROUPS; groups++) {
             pack_case(k, 1 + i, groups, sizes[i], 0);
             pack_case(k, 5, groups, sizes[i], 1);
+            pack_case(k, 50 + i, groups, sizes[i], 1);
             for (int d = 0; d < COUNT(depths); d++) {
                 const enum init init = (enum init)((i + d) % INITS);
                 for (ptrdiff_t rows = 1; rows <= 2 * FR_MAX_ROWS + 1; rows += 2 + (i + d) % 3)

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
+#define SIMD_SWAP 1 /* there is swap(), worth having where a vector is long */
 
 /* ---------------------------------------------------------------- float */
 
@@ -94,6 +95,19 @@ SIMD_INLINE float f32_sum(f32_vec v) {
     return _mm_cvtss_f32(q);
 }
 
+/* The lanes l of a that have the bit s, and the lanes l - s of b, change places. */
+SIMD_INLINE void f32_swap(f32_vec *a, f32_vec *b, int s) {
+    const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                  bit = _mm512_set1_epi32(s);
+    const __mmask16 odd = _mm512_test_epi32_mask(lane, bit);
+    const __m512i low = _mm512_mask_add_epi32(lane, odd, lane, _mm512_set1_epi32(16 - s));
+    const __m512i high =
+        _mm512_mask_add_epi32(_mm512_add_epi32(lane, bit), odd, lane, _mm512_set1_epi32(16));
+    const f32_vec first = *a;
+    *a = _mm512_permutex2var_ps(first, low, *b);
+    *b = _mm512_permutex2var_ps(first, high, *b);
+}
+
 /* ---------------------------------------------------------------- double */
 
 #define F64_LANES 8
@@ -157,6 +171,18 @@ SIMD_INLINE double f64_sum(f64_vec v) {
     __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
     q = _mm_add_sd(q, _mm_unpackhi_pd(q, q));
     return _mm_cvtsd_f64(q);
+}
+
+/* The lanes l of a that have the bit s, and the lanes l - s of b, change places. */
+SIMD_INLINE void f64_swap(f64_vec *a, f64_vec *b, int s) {
+    const __m512i lane = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0), bit = _mm512_set1_epi64(s);
+    const __mmask8 odd = _mm512_test_epi64_mask(lane, bit);
+    const __m512i low = _mm512_mask_add_epi64(lane, odd, lane, _mm512_set1_epi64(8 - s));
+    const __m512i high =
+        _mm512_mask_add_epi64(_mm512_add_epi64(lane, bit), odd, lane, _mm512_set1_epi64(8));
+    const f64_vec first = *a;
+    *a = _mm512_permutex2var_pd(first, low, *b);
+    *b = _mm512_permutex2var_pd(first, high, *b);
 }
 
 #endif
