@@ -72,7 +72,7 @@ enum {
     FR_MAX_FACTORS = 6
 };
 
-/* C[i] = init[i] + a[i] B for the panels panel0 <= p < panel1, in this order or from the last down. */
+/* C[i] = init[i] + a[i] B for the panels panel0 <= p < panel1. */
 typedef struct {
     ptrdiff_t rows, k;
     const void *const *a;    /* a[i]: k elements */
@@ -80,18 +80,17 @@ typedef struct {
     ptrdiff_t b_row;         /* raw: distance between the rows of B */
     const ptrdiff_t *b_start; /* raw: the first column of each group */
     ptrdiff_t groups, n, panel0, panel1;
-    int down;
+    int down; /* nonzero: from the last panel to the first */
     const void *const *init; /* rows to start from, NULL for zero; may be c itself */
     ptrdiff_t init_group;    /* distance between the groups of a row of init */
     void *const *c;          /* c[i]: row i of the result */
     ptrdiff_t c_group;
 } fr_product;
 
-/* One step of a cell, forward, for `rows` tokens and the units of the panels panel0 <= p < panel1, in this order or from
- * the last down. */
+/* One step of a cell, forward, for `rows` tokens and the units of the panels panel0 <= p < panel1. */
 typedef struct {
     ptrdiff_t rows, units, panel0, panel1;
-    int down;
+    int down; /* nonzero: from the last panel to the first */
     int activation, recurrent_activation;
     int save;                 /* nonzero: leave in g what backward needs */
     ptrdiff_t k;              /* columns of h_in: H, or P with a projection */

@@ -49,13 +49,13 @@
     2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
 /* Bytes of a packed panel that stay in the first cache while a band of rows passes. */
-#ifdef __AVX512F__ /* such CPUs have 48 KiB of it, most others 32 */
+#ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB of it, other CPUs 32 */
 #define PANEL_BYTES (32 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
-#define BRINGS(rows, vectors) ((rows) >= 4 && (rows) <= 8 && (vectors) > 1)
+#define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */

@@ -10,9 +10,8 @@ from .weights cimport Layout, Matrices, Weights, candidate_source, input_back, i
 
 
 cdef Py_ssize_t row_distance(Py_ssize_t n, Py_ssize_t item) noexcept:
-    """The distance of rows of n elements: whole cache lines, and not one at which many rows fall on the same lines."""
-    cdef Py_ssize_t size = (n * item + 63) // 64 * 64
-    return (size if size % 1024 else size + 64) // item
+    """The distance of rows of n elements: not one at which many rows fall on the same lines of a cache."""
+    return n if n * item % 1024 else n + 64 // item
 
 
 cdef int add_forward(Forward *f, Parts *parts, Parts *work) except -1:

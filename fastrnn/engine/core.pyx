@@ -26,15 +26,18 @@ cdef extern from *:
     #include <stdlib.h>
     #include <sys/mman.h>
 
-    /* Memory at a whole cache line. Weights and tapes of many megabytes take the large pages of the system where it has
+    /* Memory at a whole cache line. Weights and tapes of megabytes take the large pages of the system where it has
      * them: of small ones there are more than a CPU keeps translations for. */
     static int fr_allocate(void **memory, size_t size) {
-        const size_t page = (size_t)1 << 21;
-        const int failed = posix_memalign(memory, size < page ? 64 : page, size ? size : 1);
     #ifdef MADV_HUGEPAGE
-        if (!failed && size >= page) madvise(*memory, size / page * page, MADV_HUGEPAGE);
+        const size_t page = (size_t)1 << 21;
+        if (size >= page) {
+            if (posix_memalign(memory, page, size)) return 1;
+            madvise(*memory, size / page * page, MADV_HUGEPAGE);
+            return 0;
+        }
     #endif
-        return failed;
+        return posix_memalign(memory, 64, size ? size : 1);
     }
     """
     int fr_allocate(void **memory, size_t size) nogil

@@ -38,7 +38,6 @@ cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_
     fill_product(f, a, init, c, &p)
     p.b = m.w if f.raw else m.forward.w
     p.b_row = m.layout.gates * m.H if f.raw else 0
-    p.down = False
     p.panel0, p.panel1 = panel_at(f.k, p.groups, e.unit0), panel_at(f.k, p.groups, e.unit1)
     for step in range(step0, step1):
         first = f.offset[step] + e.row0

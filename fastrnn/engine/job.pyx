@@ -61,7 +61,7 @@ cdef class Job:
             weights.reserve_forward()
         f.far = m.layout.gates * m.H * m.K * item > 1 << 20
         f.ld_g = row_distance(m.layout.blocks * m.H, item)
-        f.ld_h = row_distance(max(f.K, f.H), item)
+        f.ld_h = row_distance((max(f.K, f.H) * item + 63) // 64 * 64 // item, item)    # whole cache lines
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
         return self.take_buffers()

@@ -173,8 +173,8 @@ cdef void pack_forward(const Matrices *m, int rank, int size) noexcept nogil:
 
 
 cdef void pack_backward(const Matrices *m, bint steps, int rank, int size) noexcept nogil:
-    """The transposed matrices: their rows follow the blocks of the gate buffer. `steps`: R too, which only the step before
-    needs."""
+    """The transposed matrices: their rows follow the blocks of the gate buffer. `steps`: R too, which only the step
+    before needs."""
     cdef Sources s = backward_sources(m)
     if not steps:
         s.r.held = NULL

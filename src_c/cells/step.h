@@ -47,7 +47,7 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
         c[r] = t->sum + r * panel->width;
         init[r] = direct ? g : c[r];
         for (int v = 0; v < pieces && direct; v++) /* where the next panel starts */
-            FETCH(g + at_g[v] + UNIT_VECTORS(groups) * LANES);
+            FETCH(g + at_g[v] + t->next / groups - panel->unit[0]);
         if (direct || s->x) continue;
         M(gather)(panel, g, at_g, last ? last + panel->unit[panel->pieces - 1] : NULL, c[r]);
     }
