@@ -138,19 +138,24 @@ cdef bint all_within(cnp.ndarray lengths, Py_ssize_t B, Py_ssize_t T):
     return True
 
 
+cdef cnp.ndarray integers(who, name, value):
+    """A contiguous copy: what is checked must be what is used, whatever becomes of the caller's array meanwhile."""
+    if ready(value, cnp.NPY_INT64):
+        # without NumPy's functions, which take longer than a step when they are not in the cache
+        return cnp.PyArray_NewCopy(value, cnp.NPY_CORDER)
+    array = _to_numpy(who, name, value)
+    if array.dtype.kind not in "iu" and (array.size or array.dtype.kind != "f"):
+        raise DTypeError(
+            f"{who}: {name} must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
+        )
+    return np.array(array, None if array.size else np.int64, order="C")
+
+
 def as_lengths(who, lengths, B, T):
-    """(B,) int64 in 0..T: a copy, since what is checked must be what is used, whatever becomes of the caller's."""
-    if ready(lengths, cnp.NPY_INT64):
-        own = cnp.PyArray_NewCopy(lengths, cnp.NPY_CORDER)
-        if all_within(own, B, T):
-            return own  # without NumPy's functions, which take longer than a step when they are not in the cache
-    array = _to_numpy(who, "lengths", lengths)
-    if array.dtype.kind not in "iu":
-        if array.size or array.dtype.kind != "f":
-            raise DTypeError(
-                f"{who}: lengths must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
-            )
-    array = np.array(array, np.int64 if array.dtype.kind == "f" else None, order="C")
+    """(B,) int64 in 0..T, its own."""
+    array = integers(who, "lengths", lengths)
+    if ready(array, cnp.NPY_INT64) and all_within(array, B, T):
+        return array
     check_shape(who, "lengths", array, (B,), f"(B,) = ({B},)")
     if B and (int(array.min()) < 0 or int(array.max()) > T):
         bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
@@ -182,19 +187,13 @@ cdef bint all_below(cnp.ndarray index, int64_t limit) noexcept:
 
 
 def as_index(who, name, value, limit, what):
-    """int64 in 0..limit-1, of any shape."""
-    if ready(value, cnp.NPY_INT64) and all_below(value, limit):
-        return value
-    array = _to_numpy(who, name, value)
-    if array.dtype.kind not in "iu":
-        if array.size or array.dtype.kind != "f":
-            raise DTypeError(
-                f"{who}: {name} must be integers, got {array.dtype}\nhint: convert with astype(np.int64)"
-            )
-        array = array.astype(np.int64)
+    """int64 in 0..limit-1, of any shape, its own."""
+    array = integers(who, name, value)
+    if ready(array, cnp.NPY_INT64) and all_below(array, limit):
+        return array
     if array.size and (int(array.min()) < 0 or int(array.max()) >= limit):
         bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
         raise ArgumentError(
             f"{who}: {name} must lie in 0..{limit - 1}, got {bad}\nhint: there are {limit} {what}"
         )
-    return np.require(array, np.int64, ["C", "A"])
+    return array.astype(np.int64, copy=False)

@@ -121,7 +121,7 @@ def embedding(ids, W, *, training=False):
     if W.ndim != 2:
         check_shape("embedding", "W", W, (None, None), "(V, E)")
     ids = as_index("embedding", "ids", ids, W.shape[0], "rows in W")
-    return Result(W.take(ids, axis=0), EmbeddingTape(ids.copy(), W) if training else None)
+    return Result(W.take(ids, axis=0), EmbeddingTape(ids, W) if training else None)
 
 
 class CrossEntropyTape(Tape):
