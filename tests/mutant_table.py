@@ -254,4 +254,16 @@ MUTANTS = [
     ("recurrent bias gradient not written", F_RNN,
      "for row, order in zip(rows, _bias_order(cell), strict=False):",
      "for row, order in zip(rows[:1], _bias_order(cell), strict=False):"),
-]  # fmt: skip
+    # ---- panels from the last to the first, in parts, transposed
+    ("turned step begins with the first panel", STEP, "ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;",
+     "ptrdiff_t p = s->panel0;"),
+    ("turned step takes panels as if upwards", STEP, "if (p == s->panel0 || s->down)", "if (p == s->panel0)"),
+    ("turned product goes up", PRODUCT, "const ptrdiff_t way = p->down ? -1 : 1;", "const ptrdiff_t way = 1;"),
+    ("a second part starts anew", PRODUCT, "part ? (const REAL *const *)c : init;", "init;"),
+    ("transposed squares lose a column", PRODUCT,
+     "V(store)(to + j * ldt, v[j]);", "V(store)(to + j * ldt, v[j & ~1]);"),
+    ("R packed for later steps only", BPTT, "f.steps > 1 or b.want_init", "f.steps > 2 or b.want_init"),
+    ("R not packed for the initial state", BPTT, "f.steps > 1 or b.want_init", "f.steps > 1"),
+    ("integers of the caller's are used", F_CHECKS,
+     "return cnp.PyArray_NewCopy(value, cnp.NPY_CORDER)", "return value"),
+]
