@@ -86,23 +86,33 @@ def test_truncated_bptt_refuses_a_layer_in_two_places():
         model.fit(data(B, T, I), data(B, T, I), tbptt_steps=2, verbose=0)
 
 
-def test_truncated_bptt_carries_in_training_alone():
-    """What predicts or evaluates between two stretches neither sees nor changes the states."""
+@pytest.mark.parametrize("stateful", [False, True])
+def test_truncated_bptt_carries_in_training_alone(stateful):
+    """What predicts or evaluates between two stretches neither sees nor changes the states.
+
+    Of a stateful layer, too, which has its states carried where it is given an initial one.
+    """
     x, y = data(B, 7, I), data(B, 7, 1)
-    first, second = (compiled(sequences=True, optimizer="sgd") for _ in range(2))
+    given = [x, data(B, 4, seed=1)] if stateful else [x]
+
+    def make():
+        return begun(stateful=True) if stateful else compiled(sequences=True, optimizer="sgd")
+
+    first, second = make(), make()
     options = {"batch_size": 5, "tbptt_steps": 2, "shuffle": False, "verbose": 0}
-    first.fit(x, y, **options)
+    first.fit(given, y, **options)
     seen = []
 
     def look(batch, logs):
-        twin = compiled(sequences=True)
+        twin = make()
         twin.set_weights(weights(second))
         for rows in (5, 3):
-            found, fresh = (m.predict(x[:rows, :2], verbose=0) for m in (second, twin))
+            few = [x[:rows, :2], *(s[:rows] for s in given[1:])]
+            found, fresh = (m.predict(few, verbose=0) for m in (second, twin))
             seen.append((found == fresh).all())
-        seen.append(second.evaluate(x, y, verbose=0) == twin.evaluate(x, y, verbose=0))
+        seen.append(second.evaluate(given, y, verbose=0) == twin.evaluate(given, y, verbose=0))
 
-    second.fit(x, y, callbacks=[callbacks.LambdaCallback(on_train_batch_end=look)], **options)
+    second.fit(given, y, callbacks=[callbacks.LambdaCallback(on_train_batch_end=look)], **options)
     assert len(seen) == 3 * 2 * 4
     assert all(seen)
     same(weights(first), weights(second))
