@@ -118,6 +118,44 @@ def test_truncated_bptt_carries_in_training_alone(stateful):
     same(weights(first), weights(second))
 
 
+class Again(optimizers.Optimizer):
+    """Gradient descent that computes the gradient again, so many `times`, where it was."""
+
+    scope = "model"
+
+    def __init__(self, learning_rate=0.1, times=2, **options):
+        super().__init__(learning_rate, **options)
+        self.times = times
+
+    def update(self, param, grad, state, step):
+        first = grad.copy()
+        for _ in range(self.times):
+            step.closure()
+            np.testing.assert_array_equal(grad, first)
+        param -= step.learning_rate * grad
+
+
+@pytest.mark.parametrize("shape", [(None, I), None])
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_closure_begins_where_its_stretch_began(shape, steps):
+    """With the states, the random masks and the running means of the first time."""
+
+    def make(optimizer):
+        stack = [
+            layers.LSTM(4, return_sequences=True, dropout=0.2, seed=1),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3, seed=2),
+            layers.Dense(1, seed=3),
+        ]
+        model = Sequential(stack if shape is None else [layers.Input(shape), *stack])
+        model.compile(optimizer, "mse")
+        x, y, options = data(B, 7, I), data(B, 7, 1), {"shuffle": False, "verbose": 0}
+        model.fit(x, y, batch_size=5, tbptt_steps=steps, **options)
+        return model
+
+    same(weights(make(Again())), weights(make(Again(times=0))))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

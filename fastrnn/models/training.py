@@ -44,14 +44,15 @@ class Training(Compiled):
 
     def _train(self, batch: Batch, class_weight: Any = None, quiet: bool = False) -> None:
         """Learn from one batch; with `quiet` a loss that is not finite only stops the update."""
-        if self._step is None and self.built:
-            self.training_step()
+        step = self._step
+        if step is None:
+            self._inputs(batch.x)  # builds a model that waits for data
+            step = self.training_step()
         before = Memory(self._layers, self._statistics)
         try:
             values, outputs, loss, gradients, targets, weights, covers, rows = self._compute(
                 "fit", batch, True, class_weight
             )
-            step = self._step or self.training_step()
             objective: Any = self._objective
             if objective.lossless and not self._penalized and not step.has_penalties:
                 raise StateError(
@@ -76,7 +77,7 @@ class Training(Compiled):
             objective.add(loss, rows, outputs, covers, batch.stretch)
             objective.update(targets, outputs, weights, covers)
             if finite or not guarded:
-                step.apply(partial(self._closure, batch, class_weight))
+                step.apply(partial(self._closure, batch, class_weight, before))
             else:
                 step.discard_gradients()
                 before.recall()
@@ -86,8 +87,12 @@ class Training(Compiled):
             before.recall()
             raise
 
-    def _closure(self, batch: Batch, class_weight: Any) -> float:
-        """Compute the loss and the gradients of a batch again, for optimizers that ask for it."""
+    def _closure(self, batch: Batch, class_weight: Any, before: Memory) -> float:
+        """Compute the loss and the gradients of a batch again, for optimizers that ask for it.
+
+        From what was `before` it: the carried states and the random masks make the function.
+        """
+        before.recall()
         values, _, loss, gradients, *_ = self._compute("fit", batch, True, class_weight)
         loss += self._activity_penalties()
         self._graph.run_backward(values, gradients, route=self._route)
