@@ -290,13 +290,39 @@ def test_stretches_have_the_loss_of_whole_sequences(given, weight):
     assert losses == pytest.approx([model.evaluate(x, y, **options)] * 2, rel=1e-5)
 
 
-def test_stretches_have_the_losses_of_several_outputs():
+@pytest.mark.parametrize("masked", ["ab", "a", "b"])
+def test_stretches_have_the_losses_of_several_outputs(masked):
+    """Each counts by its own valid steps, the penalties by none."""
     x = layers.Input((None, I))
-    h = layers.LSTM(4, return_sequences=True)(layers.Masking()(x))
-    model = Model(x, [layers.Dense(2, name="a")(h), layers.Dense(1, name="b")(h)])
+    hidden, plain = layers.Masking()(x), layers.Dense(I)(x)
+    make = {"return_sequences": True, "kernel_regularizer": "l2"}
+    h = {name: layers.GRU(4, **make)(hidden if name in masked else plain) for name in "ab"}
+    y = [layers.Dense(k, name=name)(h[name]) for name, k in (("a", 2), ("b", 1))]
+    model = Model(x, y)
     model.compile(optimizers.SGD(0.0), "mse", loss_weights=[1.0, 0.5])
     x, y = padded()
     options = {"batch_size": 4, "verbose": 0}
     log = model.fit(x, [y, y[..., :1]], tbptt_steps=2, shuffle=False, **options).history
     whole = model.evaluate(x, [y, y[..., :1]], return_dict=True, **options)
     assert {name: values[0] for name, values in log.items()} == pytest.approx(whole, rel=1e-5)
+
+
+class Moves(Again):
+    """It computes the gradient elsewhere, too."""
+
+    def update(self, param, grad, state, step):
+        for _ in range(self.times):
+            param += 1
+            step.closure()
+
+
+def test_a_closure_counts_in_no_average():
+    x = layers.Input((None, I))
+    h = layers.GRU(4, return_sequences=True, seed=1)(x)
+    model = Model(x, [layers.Dense(2, name="a", seed=2)(h), layers.Dense(1, name="b", seed=3)(h)])
+    start, logs, (x, y) = model.get_weights(), [], padded()
+    for times in (0, 2):
+        model.set_weights(start)
+        model.compile(Moves(times=times), "mse")
+        logs.append(model.train_on_batch(x, [y, y[..., :1]], return_dict=True))
+    assert logs[0] == logs[1]
