@@ -108,7 +108,7 @@ class Fitting(Evaluating):
                 validation_freq,
             )
         finally:
-            self._free.append(True)
+            self._claimed.release()
 
     def _fit(
         self,

@@ -17,6 +17,7 @@ from .compiled import Compiled
 from .data import Batch
 from .guard import Memory, blame_gradient, blame_loss, blame_penalty
 from .targets import check_covered, targets_of, weights_of
+from .truncated import let_go
 
 __all__ = ["Training", "answer"]
 
@@ -119,13 +120,14 @@ class Training(Compiled):
         objective.update(targets, outputs, weights, covers)
 
     def _claim(self) -> None:
-        try:
-            self._free.pop()
-        except IndexError:
+        if not self._claimed.take():
             raise StateError(
                 f"{self.name}: fit is already running\n"
                 "hint: predict may run beside it, in several Python threads too; training may not"
-            ) from None
+            )
+        if self._claimed.left_behind:
+            self.forget()  # type: ignore[attr-defined]
+            let_go(self)
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
@@ -161,7 +163,7 @@ class Training(Compiled):
             self._train(batch, class_weight)
             return answer(self._ready("train_on_batch").logs(), return_dict)
         finally:
-            self._free.append(True)
+            self._claimed.release()
 
     def test_on_batch(
         self,
