@@ -242,6 +242,26 @@ def test_an_input_without_time_beside_ragged_rows():
     assert all((a != b).any() for a, b in zip(cut.get_weights(), whole.get_weights(), strict=True))
 
 
+def test_one_integer_per_sequence():
+    """(B, 1) into an Embedding is a sequence; the message says what is none."""
+
+    def make(shape):
+        x, one = layers.Input((None, I)), layers.Input(shape)
+        s = layers.Embedding(5, 4)(one)
+        s = layers.Flatten()(s) if shape else s
+        model = Model([x, one], layers.GRU(4, return_sequences=True)(x, initial_state=s))
+        model.compile("sgd", "mse")
+        return model
+
+    x, y, one = data(B, T, I), data(B, T, 4), np.arange(B) % 5
+    with pytest.raises(ArgumentError, match=r"'flatten.*\nhint: .* Input\(shape=\(\)\)"):
+        make((1,)).fit([x, one[:, None]], y, tbptt_steps=2, verbose=0)
+    model = make(())
+    before = weights(model)
+    model.fit([x, one], y, tbptt_steps=2, verbose=0)
+    assert all((a != b).any() for a, b in zip(weights(model), before, strict=True))
+
+
 def test_an_input_of_another_length():
     x, s = layers.Input((None, I)), layers.Input((None, 2))
     y = layers.Concatenate()([layers.GRU(4, return_sequences=True)(x), s])
