@@ -5,7 +5,7 @@ import pytest
 
 from fastrnn import callbacks, layers, optimizers
 from fastrnn.errors import NonFiniteError
-from fastrnn.models import Sequential
+from fastrnn.models import Model, Sequential
 
 B, T, I = 6, 20, 3
 
@@ -81,6 +81,33 @@ def test_where_it_says_is_where_it_is():
             assert (step, row) == (t, int(bad.argmax()))
             return
     raise AssertionError("the transcription stays finite")
+
+
+def growing(factor, given):
+    """One unit whose state grows so many fold in a step, from the initial state if that is an input."""
+    x, s = layers.Input((None, 1)), layers.Input((1,))
+    body = layers.SimpleRNN(1, activation="relu", return_sequences=True, name="body")
+    h = body(x, initial_state=s) if given else body(x)
+    y = layers.Dense(1, kernel_initializer="zeros", use_bias=False)(h)
+    model = Model([x, s] if given else x, y)
+    body.set_weights([np.ones((1, 1)), np.full((1, 1), factor), np.zeros(1)])
+    model.compile(optimizers.SGD(0.0), "mse")
+    return model
+
+
+def test_a_later_stretch_begins_at_the_carried_state():
+    """1e10 and 1e20, then 1e30 and infinity; the given state would lead to 1e20 again."""
+    model, x = growing(1e10, given=True), np.zeros((2, 4, 1), np.float32)
+    with pytest.raises(NonFiniteError, match=r"step 2: .*'body'.* at time step 1 \(row 1 of"):
+        model.fit([x, np.array([[0.0], [1.0]])], x, tbptt_steps=2, verbose=0)
+
+
+def test_the_first_stretch_of_a_smaller_batch_begins_at_zero():
+    model, x = growing(1e20, given=False), np.zeros((5, 3, 1), np.float32)
+    x[4, 0] = 1
+    options = {"batch_size": 3, "shuffle": False, "verbose": 0}
+    with pytest.raises(NonFiniteError, match=r"step 2: .*'body'.* at time step 2 \(row 1 of"):
+        model.fit(x, np.zeros_like(x), tbptt_steps=3, **options)
 
 
 def test_ignore_goes_on_and_terminate_on_nan_stops_quietly():

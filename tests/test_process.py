@@ -141,6 +141,67 @@ def test_a_child_may_go_on_with_a_stream_that_another_thread_had():
     assert python(FORK_WITHIN_A_STEP).endswith("ok")
 
 
+FORK_WITHIN_FIT = """
+import os, threading
+import numpy as np
+from fastrnn.callbacks import LambdaCallback
+from fastrnn.errors import StateError
+from fastrnn.layers import GRU, Layer
+from fastrnn.models import Sequential
+inside, go_on, calls = threading.Event(), threading.Event(), []
+class Waits(Layer):
+    per_step = True
+    def forward(self, x, *, mask=None, training=False):
+        if threading.current_thread() is not threading.main_thread():
+            calls.append(1)
+            if len(calls) == 2:
+                inside.set()
+                assert go_on.wait(20)
+        return x
+    def backward(self, dy, inputs=True):
+        return dy
+def make():
+    stack = [GRU(4, return_sequences=True, input_shape=(6, 3), seed=1), Waits()]
+    model = Sequential(stack)
+    model.compile("sgd", "mse")
+    return model
+x, y = np.ones((2, 6, 3), np.float32), np.zeros((2, 6, 4), np.float32)
+model, other = make(), make()
+options = {"tbptt_steps": 3, "epochs": 1, "verbose": 0}
+thread = threading.Thread(target=model.fit, args=(x, y), kwargs=options)
+thread.start()
+assert inside.wait(20)
+pid = os.fork()
+if pid == 0:
+    # The fit of the other thread has not come to its end, and never will.
+    other.set_weights(model.get_weights())
+    for fresh in (model, other):
+        fresh.fit(x, y, epochs=2, verbose=0)
+    same = all(map(np.array_equal, model.get_weights(), other.get_weights()))
+    try:
+        model.fit(x, y, callbacks=[LambdaCallback(on_epoch_end=lambda *_: model.fit(x, y))], verbose=0)
+    except StateError:
+        os._exit(0 if same else 3)
+    os._exit(4)
+status, refusal = os.waitpid(pid, 0)[1], None
+try:
+    model.train_on_batch(x, y)
+except StateError as error:
+    refusal = str(error)
+go_on.set()
+thread.join()
+model.fit(x, y, verbose=0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+assert refusal is not None and "fit is already running" in refusal
+print("ok")
+"""
+
+
+@has_fork
+def test_a_child_may_train_a_model_that_another_thread_was_training():
+    assert python(FORK_WITHIN_FIT, timeout=40).endswith("ok")
+
+
 INTERRUPT = """
 import signal, threading, time, os
 import numpy as np

@@ -86,26 +86,74 @@ def test_truncated_bptt_refuses_a_layer_in_two_places():
         model.fit(data(B, T, I), data(B, T, I), tbptt_steps=2, verbose=0)
 
 
-def test_truncated_bptt_carries_in_training_alone():
-    """What predicts or evaluates between two stretches neither sees nor changes the states."""
+@pytest.mark.parametrize("stateful", [False, True])
+def test_truncated_bptt_carries_in_training_alone(stateful):
+    """What predicts or evaluates between two stretches neither sees nor changes the states.
+
+    Of a stateful layer, too, which has its states carried where it is given an initial one.
+    """
     x, y = data(B, 7, I), data(B, 7, 1)
-    first, second = (compiled(sequences=True, optimizer="sgd") for _ in range(2))
+    given = [x, data(B, 4, seed=1)] if stateful else [x]
+
+    def make():
+        return begun(stateful=True) if stateful else compiled(sequences=True, optimizer="sgd")
+
+    first, second = make(), make()
     options = {"batch_size": 5, "tbptt_steps": 2, "shuffle": False, "verbose": 0}
-    first.fit(x, y, **options)
+    first.fit(given, y, **options)
     seen = []
 
     def look(batch, logs):
-        twin = compiled(sequences=True)
+        twin = make()
         twin.set_weights(weights(second))
         for rows in (5, 3):
-            found, fresh = (m.predict(x[:rows, :2], verbose=0) for m in (second, twin))
+            few = [x[:rows, :2], *(s[:rows] for s in given[1:])]
+            found, fresh = (m.predict(few, verbose=0) for m in (second, twin))
             seen.append((found == fresh).all())
-        seen.append(second.evaluate(x, y, verbose=0) == twin.evaluate(x, y, verbose=0))
+        seen.append(second.evaluate(given, y, verbose=0) == twin.evaluate(given, y, verbose=0))
 
-    second.fit(x, y, callbacks=[callbacks.LambdaCallback(on_train_batch_end=look)], **options)
+    second.fit(given, y, callbacks=[callbacks.LambdaCallback(on_train_batch_end=look)], **options)
     assert len(seen) == 3 * 2 * 4
     assert all(seen)
     same(weights(first), weights(second))
+
+
+class Again(optimizers.Optimizer):
+    """Gradient descent that computes the gradient again, so many `times`, where it was."""
+
+    scope = "model"
+
+    def __init__(self, learning_rate=0.1, times=2, **options):
+        super().__init__(learning_rate, **options)
+        self.times = times
+
+    def update(self, param, grad, state, step):
+        first = grad.copy()
+        for _ in range(self.times):
+            step.closure()
+            np.testing.assert_array_equal(grad, first)
+        param -= step.learning_rate * grad
+
+
+@pytest.mark.parametrize("shape", [(None, I), None])
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_closure_begins_where_its_stretch_began(shape, steps):
+    """With the states, the random masks and the running means of the first time."""
+
+    def make(optimizer):
+        stack = [
+            layers.LSTM(4, return_sequences=True, dropout=0.2, seed=1),
+            layers.BatchNormalization(),
+            layers.Dropout(0.3, seed=2),
+            layers.Dense(1, seed=3),
+        ]
+        model = Sequential(stack if shape is None else [layers.Input(shape), *stack])
+        model.compile(optimizer, "mse")
+        x, y, options = data(B, 7, I), data(B, 7, 1), {"shuffle": False, "verbose": 0}
+        model.fit(x, y, batch_size=5, tbptt_steps=steps, **options)
+        return model
+
+    same(weights(make(Again())), weights(make(Again(times=0))))
 
 
 @pytest.mark.parametrize(
@@ -194,6 +242,26 @@ def test_an_input_without_time_beside_ragged_rows():
     assert all((a != b).any() for a, b in zip(cut.get_weights(), whole.get_weights(), strict=True))
 
 
+def test_one_integer_per_sequence():
+    """(B, 1) into an Embedding is a sequence; the message says what is none."""
+
+    def make(shape):
+        x, one = layers.Input((None, I)), layers.Input(shape)
+        s = layers.Embedding(5, 4)(one)
+        s = layers.Flatten()(s) if shape else s
+        model = Model([x, one], layers.GRU(4, return_sequences=True)(x, initial_state=s))
+        model.compile("sgd", "mse")
+        return model
+
+    x, y, one = data(B, T, I), data(B, T, 4), np.arange(B) % 5
+    with pytest.raises(ArgumentError, match=r"'flatten.*\nhint: .* Input\(shape=\(\)\)"):
+        make((1,)).fit([x, one[:, None]], y, tbptt_steps=2, verbose=0)
+    model = make(())
+    before = weights(model)
+    model.fit([x, one], y, tbptt_steps=2, verbose=0)
+    assert all((a != b).any() for a, b in zip(weights(model), before, strict=True))
+
+
 def test_an_input_of_another_length():
     x, s = layers.Input((None, I)), layers.Input((None, 2))
     y = layers.Concatenate()([layers.GRU(4, return_sequences=True)(x), s])
@@ -242,13 +310,39 @@ def test_stretches_have_the_loss_of_whole_sequences(given, weight):
     assert losses == pytest.approx([model.evaluate(x, y, **options)] * 2, rel=1e-5)
 
 
-def test_stretches_have_the_losses_of_several_outputs():
+@pytest.mark.parametrize("masked", ["ab", "a", "b"])
+def test_stretches_have_the_losses_of_several_outputs(masked):
+    """Each counts by its own valid steps, the penalties by none."""
     x = layers.Input((None, I))
-    h = layers.LSTM(4, return_sequences=True)(layers.Masking()(x))
-    model = Model(x, [layers.Dense(2, name="a")(h), layers.Dense(1, name="b")(h)])
+    hidden, plain = layers.Masking()(x), layers.Dense(I)(x)
+    make = {"return_sequences": True, "kernel_regularizer": "l2"}
+    h = {name: layers.GRU(4, **make)(hidden if name in masked else plain) for name in "ab"}
+    y = [layers.Dense(k, name=name)(h[name]) for name, k in (("a", 2), ("b", 1))]
+    model = Model(x, y)
     model.compile(optimizers.SGD(0.0), "mse", loss_weights=[1.0, 0.5])
     x, y = padded()
     options = {"batch_size": 4, "verbose": 0}
     log = model.fit(x, [y, y[..., :1]], tbptt_steps=2, shuffle=False, **options).history
     whole = model.evaluate(x, [y, y[..., :1]], return_dict=True, **options)
     assert {name: values[0] for name, values in log.items()} == pytest.approx(whole, rel=1e-5)
+
+
+class Moves(Again):
+    """It computes the gradient elsewhere, too."""
+
+    def update(self, param, grad, state, step):
+        for _ in range(self.times):
+            param += 1
+            step.closure()
+
+
+def test_a_closure_counts_in_no_average():
+    x = layers.Input((None, I))
+    h = layers.GRU(4, return_sequences=True, seed=1)(x)
+    model = Model(x, [layers.Dense(2, name="a", seed=2)(h), layers.Dense(1, name="b", seed=3)(h)])
+    start, logs, (x, y) = model.get_weights(), [], padded()
+    for times in (0, 2):
+        model.set_weights(start)
+        model.compile(Moves(times=times), "mse")
+        logs.append(model.train_on_batch(x, [y, y[..., :1]], return_dict=True))
+    assert logs[0] == logs[1]

@@ -54,7 +54,7 @@ class Stateful(Layer):
 
     A subclass says how wide they are. With the attribute `stateful` a call starts where the last
     one ended; with `carry`, which truncated back-propagation through time sets for a while, a
-    training call does, and inference neither sees nor changes the state. `carry` starts anew where
+    training call does, and inference neither sees nor changes the state, `stateful` or not. `carry` starts anew where
     the batch size changes, `stateful` refuses.
     """
 
@@ -117,6 +117,10 @@ class Stateful(Layer):
         several = isinstance(states, (list, tuple))
         return tuple(self._cast(s) for s in (states if several else [states]))
 
+    def _keeps(self, training: bool) -> bool:
+        """Whether a call keeps its last state: all do, or with `carry` those that train alone."""
+        return training if self.carry else self.stateful
+
     def _goes_on(self, training: bool) -> bool:
         """Whether a call begins where the last one ended, whatever state it is given.
 
@@ -128,7 +132,7 @@ class Stateful(Layer):
         """Return the state that a call begins with: the one given or kept, None for zeros."""
         if states is not None and not self._goes_on(training):
             return self._as_states(states)
-        if self.states is None or not (self.stateful or (training and self.carry)):
+        if self.states is None or not self._keeps(training):
             return None
         if len(self.states[0]) == rows:
             return tuple(self.states)
@@ -141,5 +145,5 @@ class Stateful(Layer):
 
     def _keep(self, states: States, training: bool) -> None:
         """Note the state after a call, if it is to be kept."""
-        if self.stateful or (training and self.carry):
+        if self._keeps(training):
             self.states, self._fresh = [s.copy() for s in states], False

@@ -14,6 +14,7 @@ from ..optimizers import Optimizer, TrainingStep
 from ..random import new_key
 from . import structure
 from .advice import advise
+from .claim import Claim
 from .compile_arguments import check_names
 from .objective import Objective
 from .prediction import Predicting
@@ -45,7 +46,7 @@ class Compiled(Predicting):
         # The names of the trained parameters and the state of their training, from a copy.
         self._restored: tuple[list[str], dict[str, Any]] | None = None
         self._key = new_key()
-        self._free = [True]  # popped by the one call of fit that may run
+        self._claimed = Claim()  # by the one call of fit that may run
 
     def _forget_training(self) -> None:
         self._objective = self._step = None
@@ -58,7 +59,7 @@ class Compiled(Predicting):
         if self._step is not None:
             restored = [p.name for p in self._step.parameters], self._step.get_state()
             restored[1].pop("learning_rate", None)  # the optimizer's own: it may change meanwhile
-        kept.update(_step=None, _restored=restored, _free=[True], _tapes=[])
+        kept.update(_step=None, _restored=restored, _claimed=Claim(), _tapes=[])
         kept.update(_layers=[], _statistics=[], _penalized=[])
         return kept
 

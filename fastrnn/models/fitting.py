@@ -58,8 +58,11 @@ class Fitting(Evaluating):
         each batch is cut into stretches of k steps, each an update of its own, with the states of
         recurrent layers carried over and the gradients stopped between them (truncated BPTT). An
         input without an axis of time, (B, F), goes into every stretch; an initial state that comes of
-        it begins the first. In the loss of an epoch the stretches of a batch count by their valid time
-        steps, so that it is one of whole sequences; metrics take each for a batch.
+        it begins the first. Integers into an `Embedding`, (B, T), have an axis of time, a single
+        one, (B, 1), too: one without is `Input(shape=())`. In the loss of an epoch the stretches of
+        a batch count by their valid time steps, so that it is one of whole sequences, but for the
+        penalties of activity regularizers, which are means over the stretches; metrics take each
+        for a batch.
 
         Raises StateError if the model is not compiled, or is being trained by another Python
         thread; NonFiniteError before an infinite or NaN loss or gradient reaches the weights.
@@ -107,7 +110,7 @@ class Fitting(Evaluating):
                 validation_freq,
             )
         finally:
-            self._free.append(True)
+            self._claimed.release()
 
     def _fit(
         self,

@@ -79,16 +79,16 @@ def blame_loss(model: Any, batch: Batch, loss: float, step: int) -> str:
     if given:
         return who + given
     arrays, masks = model._inputs(batch.x)
-    states = {id(layer): getattr(layer, "states", None) for layer in structure.walk(model)}
+    before = Memory(list(structure.walk(model)), [])
     values, covers = model._graph.run(arrays, masks, training=True)
+    before.recall()  # `_first_step` asks the layers which state they began with
     for call in model._graph.calls:
         outputs = [(values[slot], covers[slot]) for slot in call.writes]
         if all(_valid(y, cover) for y, cover in outputs):
             continue
         x = [values[slot] for slot in call.reads]
         mask = covers[call.reads[0]]
-        start = x[1:] or states.get(id(call.layer))
-        return f"{who}{_layer(call.layer, x[0], start, mask, outputs[0][0])}\n{HINT}"
+        return f"{who}{_layer(call.layer, x, mask, outputs[0][0])}\n{HINT}"
     for parameter in model.weights:
         if not np.isfinite(parameter.value).all():
             return f"{who}the weight {parameter.name!r} holds {_word(parameter.value)}\n{HINT}"
@@ -165,21 +165,22 @@ def _bad_place(form: Any) -> str | None:
     return None
 
 
-def _layer(layer: Any, x: Any, start: Any, mask: Any, y: np.ndarray) -> str:
+def _layer(layer: Any, x: Sequence[Any], mask: Any, y: np.ndarray) -> str:
     who = f"layer {layer.name!r} ({type(layer).__name__})"
     if isinstance(layer, Recurrent):
-        place = _first_step(layer, x, start, mask)
+        place = _first_step(layer, x[0], x[1:], mask)
         if place is not None:
             return f"{who} is the first whose output is not: {place}"
     return f"{who} is the first whose output is not: it holds {_word(y)}"
 
 
-def _first_step(layer: Any, x: Any, start: Any, mask: Any) -> str | None:
+def _first_step(layer: Any, x: Any, given: Any, mask: Any) -> str | None:
     """Name the time step, the row and the gate where a recurrent layer left the finite numbers."""
     inputs = np.asarray(x, layer.dtype)
     if layer.time_major:
         inputs = inputs.swapaxes(0, 1)
-    state = tuple(start or layer.zero_state(len(inputs)))
+    rows = len(inputs)
+    state = layer._start(given or None, rows, True) or layer.zero_state(rows)
     if not all(np.isfinite(part).all() for part in state):
         return "the state it starts from holds NaN or infinity"
     steps = range(inputs.shape[1])

@@ -77,7 +77,6 @@ class Objective:
             for one in per_output("loss", loss, self.names)
         ]
         self.lossless = all(one is None for one in self.losses)
-        self._first = next((at for at, one in enumerate(self.losses) if one is not None), 0)
         weights = per_output("loss_weights", loss_weights, self.names)
         self.loss_weights = [1.0 if w is None else number("loss_weights", w) for w in weights]
         self._asked = [
@@ -92,11 +91,14 @@ class Objective:
         ]
         # Per output (name in the logs, metric, whether it is weighted); made at the first batch.
         self._metrics: list[list[tuple[str, Any, bool]]] | None = None
-        self.loss = Mean()
-        self.output_losses = [Mean() for _ in self.names]
+        self._new_means()
         self._fusions = [self._fusion(graph, at) for at in range(len(self.names))]
         slots = (graph.slots[id(t)] for t in graph.outputs)
         self.fused = frozenset(s for s, f in zip(slots, self._fusions, strict=True) if f)
+
+    def _new_means(self) -> None:
+        self._output_losses = [Mean() for _ in self.names]
+        self._penalty = Mean()
 
     def _fusion(self, graph: Graph, at: int) -> str | None:
         """Return the final activation of an output if its loss takes what enters it."""
@@ -120,22 +122,21 @@ class Objective:
 
     def reset(self) -> None:
         """Start the averages of a new epoch."""
-        self.loss.reset()
-        for mean in self.output_losses:
+        for mean in (*self._output_losses, self._penalty):
             mean.reset()
         for metric in self.metrics:
             metric.reset_state()
 
     def pause(self) -> tuple[Any, ...]:
         """Return the averages so far and start new ones: those of a validation within an epoch."""
-        kept = (self.loss, self.output_losses, {id(m): _state(m) for m in self.metrics})
-        self.loss, self.output_losses = Mean(), [Mean() for _ in self.names]
+        kept = (self._output_losses, self._penalty, {id(m): _state(m) for m in self.metrics})
+        self._new_means()
         self.reset()
         return kept
 
     def resume(self, kept: tuple[Any, ...]) -> None:
         """Go on with the averages that `pause` returned."""
-        self.loss, self.output_losses, states = kept
+        self._output_losses, self._penalty, states = kept
         for metric in self.metrics:
             if id(metric) in states:
                 variables, numbers = states[id(metric)]
@@ -153,16 +154,13 @@ class Objective:
         masks: Sequence[Any],
         *,
         gradient: bool,
-        stretch: int | None = None,
-    ) -> tuple[float, list[Any]]:
-        """Return the weighted sum of the losses, and with `gradient` its gradients at the outputs.
-
-        `stretch` is that of the batch.
-        """
-        total = 0.0
+    ) -> tuple[list[float], list[Any]]:
+        """Return the losses, and with `gradient` the gradients of their total at the outputs."""
+        values: list[float] = []
         gradients: list[Any] = []
         for at, loss in enumerate(self.losses):
             if loss is None:
+                values.append(0.0)
                 gradients.append(None)
                 continue
             if isinstance(loss, str):
@@ -176,27 +174,38 @@ class Objective:
                 logits=self._fusions[at] is not None,
                 gradient=gradient,
             )
-            if len(self.losses) > 1:
-                mean, y = self.output_losses[at], outputs[at]
-                _count(mean, value, len(y), y, masks[at], stretch)
             if self.loss_weights[at] != 1.0:
-                value *= self.loss_weights[at]
                 dy = None if dy is None else dy * dy.dtype.type(self.loss_weights[at])
-            total += value
+            values.append(value)
             gradients.append(dy)
-        return total, gradients
+        return values, gradients
+
+    def total(self, losses: Sequence[float]) -> float:
+        """Return the weighted sum of the losses of the outputs."""
+        return sum((w * loss for w, loss in zip(self.loss_weights, losses, strict=True)), 0.0)
 
     def add(
         self,
-        loss: float,
+        losses: Sequence[float],
+        penalty: float,
         rows: int,
         outputs: Sequence[Any],
         masks: Sequence[Any],
         stretch: int | None = None,
     ) -> None:
-        """Take the loss of a batch, or of a stretch of one, into the average of the epoch."""
-        at = self._first
-        _count(self.loss, loss, rows, outputs[at], masks[at], stretch)
+        """Take the losses of a batch, or of a stretch of one, into the averages of the epoch.
+
+        Batches count by their rows, the stretches of one by the valid steps of each output;
+        `penalty`, the sum of all, which have no steps, counts alike in every stretch.
+        """
+        if stretch is None:
+            for mean, loss in zip(self._output_losses, losses, strict=True):
+                mean.add(loss, rows)
+            self._penalty.add(penalty, rows)
+            return
+        for mean, loss, y, mask in zip(self._output_losses, losses, outputs, masks, strict=True):
+            mean.add_part(loss, _valid_steps(y, mask), rows, stretch == 0)
+        self._penalty.add_part(penalty, 1.0, rows, stretch == 0)
 
     def update(
         self,
@@ -241,25 +250,19 @@ class Objective:
 
     def logs(self) -> dict[str, float]:
         """Return the averages so far, by the names of Keras's logs."""
-        logs = {"loss": self.loss.result}
+        losses = [mean.result for mean in self._output_losses]
+        logs = {"loss": self.total(losses) + self._penalty.result}
         if len(self.names) > 1 and sum(one is not None for one in self.losses) > 1:
-            for name, loss, mean in zip(self.names, self.losses, self.output_losses, strict=True):
-                if loss is not None:
-                    logs[f"{name}_loss"] = mean.result
+            for name, one, loss in zip(self.names, self.losses, losses, strict=True):
+                if one is not None:
+                    logs[f"{name}_loss"] = loss
         for group in self._metrics or ():
             logs.update({name: metric.result() for name, metric, _ in group})
         return logs
 
 
-def _count(
-    mean: Mean, loss: float, rows: int, y: np.ndarray, mask: Any, stretch: int | None
-) -> None:
-    """Take a loss into a mean: batches count by their rows, stretches of one by their valid steps."""
-    if stretch is None:
-        mean.add(loss, rows)
-    else:
-        steps = y.shape[0] * y.shape[1] if mask is None else np.count_nonzero(mask)
-        mean.add_part(loss, float(steps), rows, stretch == 0)
+def _valid_steps(y: np.ndarray, mask: Any) -> float:
+    return float(y.shape[0] * y.shape[1] if mask is None else np.count_nonzero(mask))
 
 
 def _state(metric: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -52,7 +52,8 @@ def live_slots(graph: Flat, name: str, who: str) -> list[bool]:
                 f"{name}: {who} goes through time step by step, but {layer.name!r} "
                 f"({type(layer).__name__}) needs the whole sequence\n"
                 "hint: leave out Bidirectional, go_backwards, attention, pooling and reshaping "
-                "over time, and initial states that come out of the sequence"
+                "over time, and initial states that come out of the sequence; an Embedding takes (B, 1) "
+                "for a sequence of one step: for one integer per sequence declare Input(shape=())"
             )
     return live
 

@@ -17,6 +17,7 @@ from .compiled import Compiled
 from .data import Batch
 from .guard import Memory, blame_gradient, blame_loss, blame_penalty
 from .targets import check_covered, targets_of, weights_of
+from .truncated import let_go
 
 __all__ = ["Training", "answer"]
 
@@ -27,7 +28,7 @@ class Training(Compiled):
     def _compute(
         self, who: str, batch: Batch, training: bool, class_weight: Any = None
     ) -> tuple[Any, ...]:
-        """Run the graph and the losses; return values, outputs, loss, gradients, targets, ..."""
+        """Run the graph and the losses; return values, outputs, losses, gradients, targets, ..."""
         arrays, masks = self._inputs(batch.x)
         objective = self._ready(who)
         targets = targets_of(who, batch.y, self.output_names, objective.needed)
@@ -36,22 +37,21 @@ class Training(Compiled):
         outputs, covers = self._graph.collect(values), self._graph.collect(covers)
         if type(batch.y) is not np.ndarray:
             check_covered(who, batch.y, outputs, covers, self.output_names)
-        loss, gradients = objective.compute(
-            targets, outputs, weights, covers, gradient=training, stretch=batch.stretch
-        )
+        losses, gradients = objective.compute(targets, outputs, weights, covers, gradient=training)
         rows = len(arrays[0]) if arrays else 0
-        return values, outputs, loss, gradients, targets, weights, covers, rows
+        return values, outputs, losses, gradients, targets, weights, covers, rows
 
     def _train(self, batch: Batch, class_weight: Any = None, quiet: bool = False) -> None:
         """Learn from one batch; with `quiet` a loss that is not finite only stops the update."""
-        if self._step is None and self.built:
-            self.training_step()
+        step = self._step
+        if step is None:
+            self._inputs(batch.x)  # builds a model that waits for data
+            step = self.training_step()
         before = Memory(self._layers, self._statistics)
         try:
-            values, outputs, loss, gradients, targets, weights, covers, rows = self._compute(
+            values, outputs, losses, gradients, targets, weights, covers, rows = self._compute(
                 "fit", batch, True, class_weight
             )
-            step = self._step or self.training_step()
             objective: Any = self._objective
             if objective.lossless and not self._penalized and not step.has_penalties:
                 raise StateError(
@@ -60,23 +60,24 @@ class Training(Compiled):
                 )
             guarded = self.on_nonfinite == "raise"
             raising = guarded and not quiet
-            if self._penalized:
-                loss += self._activity_penalties()
+            penalty = self._activity_penalties()
+            loss = objective.total(losses) + penalty
             if raising and not math.isfinite(loss):
                 before.recall()
                 raise NonFiniteError(blame_loss(self, batch, loss, step.count + 1))
             self._graph.run_backward(values, gradients, route=self._route)
-            loss += step.add_penalties()
+            decay = step.add_penalties()
+            penalty, loss = penalty + decay, loss + decay
             if raising and not math.isfinite(loss):
                 raise NonFiniteError(blame_penalty(self, loss, step.count + 1))
             finite = math.isfinite(loss) and (not guarded or step.gradients_finite())
             if raising and not finite:
                 before.recall()
                 raise NonFiniteError(blame_gradient(self, batch, step.count + 1, class_weight))
-            objective.add(loss, rows, outputs, covers, batch.stretch)
+            objective.add(losses, penalty, rows, outputs, covers, batch.stretch)
             objective.update(targets, outputs, weights, covers)
             if finite or not guarded:
-                step.apply(partial(self._closure, batch, class_weight))
+                step.apply(partial(self._closure, batch, class_weight, before))
             else:
                 step.discard_gradients()
                 before.recall()
@@ -86,10 +87,14 @@ class Training(Compiled):
             before.recall()
             raise
 
-    def _closure(self, batch: Batch, class_weight: Any) -> float:
-        """Compute the loss and the gradients of a batch again, for optimizers that ask for it."""
-        values, _, loss, gradients, *_ = self._compute("fit", batch, True, class_weight)
-        loss += self._activity_penalties()
+    def _closure(self, batch: Batch, class_weight: Any, before: Memory) -> float:
+        """Compute the loss and the gradients of a batch again, for optimizers that ask for it.
+
+        From what was `before` it: the carried states and the random masks make the function.
+        """
+        before.recall()
+        values, _, losses, gradients, *_ = self._compute("fit", batch, True, class_weight)
+        loss = self._ready("fit").total(losses) + self._activity_penalties()
         self._graph.run_backward(values, gradients, route=self._route)
         assert self._step is not None
         return loss + self._step.add_penalties()
@@ -103,25 +108,26 @@ class Training(Compiled):
 
     def _test(self, batch: Batch) -> None:
         with collected() as penalties:
-            _, outputs, loss, _, targets, weights, covers, rows = self._compute(
+            _, outputs, losses, _, targets, weights, covers, rows = self._compute(
                 "evaluate", batch, False
             )
-        loss += sum(penalties)
+        penalty = sum(penalties)
         objective = self._ready("evaluate")
         for parameter in self.trainable_weights:  # type: ignore[attr-defined]
             if parameter.regularizer is not None:
-                loss += float(parameter.regularizer.penalty(parameter.value))
-        objective.add(loss, rows, outputs, covers)
+                penalty += float(parameter.regularizer.penalty(parameter.value))
+        objective.add(losses, penalty, rows, outputs, covers)
         objective.update(targets, outputs, weights, covers)
 
     def _claim(self) -> None:
-        try:
-            self._free.pop()
-        except IndexError:
+        if not self._claimed.take():
             raise StateError(
                 f"{self.name}: fit is already running\n"
                 "hint: predict may run beside it, in several Python threads too; training may not"
-            ) from None
+            )
+        if self._claimed.left_behind:
+            self.forget()  # type: ignore[attr-defined]
+            let_go(self)
 
     @contextlib.contextmanager
     def _aside(self) -> Iterator[None]:
@@ -157,7 +163,7 @@ class Training(Compiled):
             self._train(batch, class_weight)
             return answer(self._ready("train_on_batch").logs(), return_dict)
         finally:
-            self._free.append(True)
+            self._claimed.release()
 
     def test_on_batch(
         self,

@@ -10,13 +10,14 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..layers.recurrent import Recurrent
+from ..layers.stateful import Stateful
 from . import structure
 from .columns import Ragged
 from .data import Batch, Batches
 from .flat import Flat
 from .streaming import live_slots
 
-__all__ = ["Chunks"]
+__all__ = ["Chunks", "let_go"]
 
 # By what lacks time steps.
 HINTS = {
@@ -60,10 +61,7 @@ class Chunks(Batches):
                 self._allow_stretches(True)
                 yield from self._cut(batch)
         finally:
-            self._allow_stretches(False)
-            for layer in layers:
-                layer.carry = False
-                layer.reset_state()
+            let_go(self._model)
 
     def _allow_stretches(self, allowed: bool) -> None:
         """Let models with a fixed number of time steps, nested ones too, take fewer or not."""
@@ -114,6 +112,16 @@ class Chunks(Batches):
                 _each(batch.weight, span, "sample_weight", longest),
                 number,
             )
+
+
+def let_go(model: Any) -> None:
+    """Take back what cutting batches into stretches has set in the layers of a model."""
+    for layer in structure.walk(model):
+        if hasattr(layer, "takes_stretches"):
+            layer.takes_stretches = False
+        if isinstance(layer, Stateful) and layer.carry:
+            layer.carry = False
+            layer.reset_state()
 
 
 def _length(column: Any) -> int:

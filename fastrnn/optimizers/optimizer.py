@@ -25,7 +25,7 @@ class Step:
 
     `count` counts the updates from 1; `learning_rate` is a Python float; `name` and `shape` tell
     which parameter (None where `update` gets many joined into one vector); `closure()` computes the
-    loss and the gradients again.
+    loss and the gradients again, with the states and the random masks of the first time.
     """
 
     count: int
