@@ -25,6 +25,11 @@ SWEEPS, F_RNN, F_TAPE = (
 F_CHECKS, F_DENSE = "fastrnn/functional/checks.pyx", "fastrnn/functional/dense.py"
 STEPS, BARRIER = "fastrnn/functional/steps.pyx", "fastrnn/engine/barrier.h"
 UPDATES, TRAINING = "src_c/updates.h", "fastrnn/optimizers/training_step.py"
+STATEFUL, OBJECTIVE, CLAIM = (
+    "fastrnn/layers/stateful.py",
+    "fastrnn/models/objective.py",
+    "fastrnn/models/claim.py",
+)
 
 MUTANTS = [
     # ---- LSTM
@@ -243,6 +248,16 @@ MUTANTS = [
     ("a stream takes a refused change the second time", STEPS,
      "layer.parameters, []  #", "layer.parameters, layer.packing()[0]  #"),
     ("a stream's masked rows have no past", STEPS, "return np.where(np.asarray(mask)[:, None], y, self.h)", "return y"),
+    ("a stream claimed before a fork is never free", STEPS, "    generation += 1\n", "    pass\n"),
+    # ---- layers and models
+    ("an activation that is set stays a name", "fastrnn/layers/chosen.py",
+     "vars(layer)[self.name] = self.chosen(layer, value)", "vars(layer)[self.name] = value"),
+    ("inference changes the carried states", STATEFUL,
+     "return training if self.carry else self.stateful", "return self.stateful or (training and self.carry)"),
+    ("a carried state passes its gradient to the given one", "fastrnn/layers/recurrent.py",
+     "cut = listed and self._goes_on(training)", "cut = False"),
+    ("stretches count alike", OBJECTIVE, "_valid_steps(y, mask), rows", "1.0, rows"),
+    ("a model claimed before a fork is never free", CLAIM, "    _generation += 1\n", "    pass\n"),
     # ---- checks and tapes
     ("length T + 1 accepted", F_CHECKS, "int(array.max()) > T", "int(array.max()) > T + 1"),
     ("big-endian float64 taken as float32", F_CHECKS,

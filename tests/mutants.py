@@ -36,6 +36,8 @@ STAGES = (
         "test_loss_shapes.py",
         "test_streaming.py",
         "test_stream_steps.py",
+        "test_truncated.py",
+        "test_dense.py",
     ),
     ("test_torch.py", "test_chains.py", "test_maths.py", "test_errors.py"),
     ("test_optimizers.py", "test_training_step.py", "test_blocks.py", "test_training_state.py"),
