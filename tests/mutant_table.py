@@ -281,4 +281,4 @@ MUTANTS = [
     ("R not packed for the initial state", BPTT, "f.steps > 1 or b.want_init", "f.steps > 1"),
     ("integers of the caller's are used", F_CHECKS,
      "return cnp.PyArray_NewCopy(value, cnp.NPY_CORDER)", "return value"),
-]
+]  # fmt: skip
