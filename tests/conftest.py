@@ -18,6 +18,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a job that a shell started with `&`; the programs that the tests interrupt would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--long"):
         os.environ["FASTRNN_TESTS_LONG"] = "1"  # helpers.budget reads it when test modules load
     # Timings on shared machines vary by far more than Hypothesis's deadline allows for.

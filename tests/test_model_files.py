@@ -333,9 +333,10 @@ def test_what_cannot_be_saved_says_so(tmp_path):
     model.compile("adam", "mse", metrics=[closeness])
     with pytest.warns(UserWarning, match="holds functions"):
         model.save(tmp_path / "m")
-    assert not load_model(tmp_path / "m").compiled
+    again = load_model(tmp_path / "m")
+    assert not again.compiled
     with pytest.raises(ArgumentError, match="exists already"):
-        model.save(tmp_path / "m", overwrite=False)
+        again.save(tmp_path / "m", overwrite=False)
 
 
 def test_damaged_and_foreign_files_are_refused(tmp_path):
