@@ -4,15 +4,35 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport getenv
 from libc.string cimport strcmp
 
-from .kernels cimport fr_panels
+from .kernels cimport fr_kernels, fr_panels
 from .weights cimport Matrices
 
 from ..errors import ArgumentError
 
 
-cdef double pass_cycles(double rows, double vectors) noexcept:
-    """Cycles to take `rows` rows past `vectors` weight vectors: two multiply-adds a cycle, one vector from L2 each."""
-    return vectors * max(0.5 * rows, 1.0)
+cdef extern from *:
+    """
+    #include <unistd.h>
+
+    /* Bytes of a core's second cache; where the system does not say, what most cores have at least. */
+    static double fr_second_cache(void) {
+    #ifdef _SC_LEVEL2_CACHE_SIZE
+        const long size = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        if (size > 0) return (double)size;
+    #endif
+        return 1 << 20;
+    }
+    """
+    double fr_second_cache() noexcept
+
+cdef double second_cache = fr_second_cache()    # asked once: a virtual machine may take long to answer
+
+
+cdef double pass_cycles(const fr_kernels *k, double rows, double vectors) noexcept:
+    """Cycles to take `rows` rows past `vectors` weight vectors: two multiply-adds a cycle, meanwhile one vector from
+    the second cache; a fifth of one if they do not fit it (measured)."""
+    cdef double bytes = vectors * k.lanes * k.itemsize
+    return vectors * max(0.5 * rows, 1.0 if bytes <= second_cache else 5.0)
 
 
 cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1:
@@ -36,10 +56,10 @@ cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssiz
     vectors = m.layout.gates * m.H / <double> m.k.lanes * m.K
     inputs = 0.5 * tokens * m.layout.gates * m.H / m.k.lanes * m.inputs  # x W has rows enough for all
     rows = tokens / <double> steps
-    serial = inputs + steps * pass_cycles(rows, vectors)
-    batch = region + inputs / threads + steps * pass_cycles(max(rows / threads, 1.0), vectors)
+    serial = inputs + steps * pass_cycles(m.k, rows, vectors)
+    batch = region + inputs / threads + steps * pass_cycles(m.k, max(rows / threads, 1.0), vectors)
     parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
-    hidden = region + inputs / parts + steps * (pass_cycles(rows, vectors / parts) + barrier)
+    hidden = region + inputs / parts + steps * (pass_cycles(m.k, rows, vectors / parts) + barrier)
     if B < 2:
         batch = INFINITY
     if serial <= batch and serial <= hidden:
