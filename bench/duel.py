@@ -1,6 +1,7 @@
 """fastrnn against the peers at one case: what `grid`, `deepbench`, `float64` and `latency` measure."""
 
 import itertools
+import statistics
 
 from . import cases, machine, peers, race, report, stats
 from .cases import Case
@@ -70,6 +71,8 @@ def line(row, names):
     for name in names:
         speed = gflops(row, name) if name in row["seconds"] else None
         fields.append(f"{speed:.3g} ({speed / peak(row):.0%})" if speed else "")
+    tile = statistics.median(row["tile"]) if row.get("tile") else None
+    fields.append(f"{gflops(row, 'fastrnn') / tile:.0%} of {tile:.0f}" if tile else "")
     forward = row["mode"] == "infer"
     fields.append(f"{bound(row) / stats.median(row, 'fastrnn'):.0%}" if forward else "")
     first, middle, last = stats.quartiles(row["seconds"]["fastrnn"])
@@ -79,10 +82,10 @@ def line(row, names):
 
 
 def table(rows):
-    """GFLOP/s and shares of the peak, the share of the bound, the spread of the quartiles, times the best peer."""
+    """GFLOP/s, shares of the peak, of the tile's rate and of the bound, the quartiles' spread, times the best peer."""
     names = names_of(rows)
     headers = ["cell", "mode", "T,B,I,H", "peak", *[f"{n} GFLOP/s" for n in names]]
-    headers += ["of bound", "spread", "times best"]
+    headers += ["of tile", "of bound", "spread", "times best"]
     text = report.table(headers, [line(row, names) for row in rows])
     return "\n\n".join(part for part in (text, means(rows)) if part)
 

@@ -5,6 +5,7 @@ import functools
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from fastrnn import activations, runtime
 
 #: bytes that a copy moves from and to: far more than a core's caches
 COPIED = 64 << 20
+#: depth of the product of `tile_rate`, whose panel is 8 to 32 KiB, and how often a sample of some milliseconds makes it
+TILE_DEPTH, TILE_PASSES = 128, 10_000
 
 
 def cpu_name():
@@ -97,29 +100,33 @@ def copy_bandwidth(threads, tries=3):
 
 
 @functools.cache
-def _reader():
-    """The compiled read_passes of bandwidth.c, or None without a C compiler."""
+def _limits():
+    """The compiled limits.c, or None without a C compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "bandwidth.so"
-        source = Path(__file__).with_name("bandwidth.c")
+        library = Path(folder) / "limits.so"
+        source = Path(__file__).with_name("limits.c")
         flags = ["-O3", "-march=native", "-fPIC", "-shared"]
         done = subprocess.run([compiler, *flags, source, "-o", library], capture_output=True)
         if done.returncode:
             return None
-        read = ctypes.CDLL(str(library)).read_passes
-    read.restype = ctypes.c_float
-    read.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t]
-    return read
+        limits = ctypes.CDLL(str(library))
+    size, array = ctypes.c_size_t, ctypes.c_void_p
+    limits.read_passes.restype = ctypes.c_float
+    limits.read_passes.argtypes = [array, size, size]
+    limits.tile_passes.restype = size
+    limits.tile_passes.argtypes = [array, array, size, size]
+    return limits
 
 
 def read_bandwidth(size, threads=1, seconds=0.02, tries=3):
     """GB/s at which `threads` cores read `size` bytes again and again, each its own part; None without a C compiler."""
-    read = _reader()
-    if read is None:
+    limits = _limits()
+    if limits is None:
         return None
+    read = limits.read_passes
     part = max(1024, size // threads // 1024 * 1024)
     arrays = [_aligned(part) for _ in range(threads)]
     passes = 1 + int(seconds * 2e10) // part
@@ -132,8 +139,40 @@ def read_bandwidth(size, threads=1, seconds=0.02, tries=3):
     return best
 
 
+def tile_rate(threads, dtype="float32", samples=3):
+    """GFLOP/s of the inner loop of a product whose operands lie in the first cache: the median of a few milliseconds.
+
+    It loads what it multiplies and does nothing else. The FMA peak, by contrast, is the best of many short runs and
+    loads nothing: where other tenants of the machine take a share of the load ports, no product comes near it. None
+    without a C compiler.
+    """
+    limits = _limits()
+    if limits is None:
+        return None
+    work, pool = _tiles(threads)
+    rates = []
+
+    def multiply(own):
+        rows, panel = own
+        return limits.tile_passes(rows.ctypes.data, panel.ctypes.data, TILE_DEPTH, TILE_PASSES)
+
+    for _ in range(samples):
+        start = time.perf_counter()
+        done = sum(pool.map(multiply, work))
+        rates.append(2 * done / (time.perf_counter() - start) / 1e9)
+    # as many instructions and bytes for half as many numbers
+    return statistics.median(rates) * 4 / np.dtype(dtype).itemsize
+
+
+@functools.cache
+def _tiles(threads):
+    """(rows, panel) of each thread, and the threads."""
+    own = [(_aligned(32 * TILE_DEPTH), _aligned(256 * TILE_DEPTH)) for _ in range(threads)]
+    return own, ThreadPoolExecutor(threads)
+
+
 def _aligned(size):
-    raw = np.ones(size + 64, np.uint8)
+    raw = np.full(size + 64, 0x3C, np.uint8)  # small numbers whatever their type
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
 

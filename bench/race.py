@@ -1,4 +1,4 @@
-"""Interleaved rounds with the FMA peak and the copy bandwidth beside them.
+"""Interleaved rounds with the FMA peak, the rate of a product's inner loop and the copy bandwidth beside them.
 
 On a shared machine the peak of the same two cores moves by a factor of three within an hour, so no time means anything
 alone: every round runs everybody, ratios are taken within a round, and a case whose peak moved by over a tenth is
@@ -81,23 +81,27 @@ def steady(before, after):
     return abs(before - after) <= STEADY * max(before, after)
 
 
-def race(samplers, *, threads, effort, dtype="float32", gauge=machine.gauge):
+def race(
+    samplers, *, threads, effort, dtype="float32", gauge=machine.gauge, tile=machine.tile_rate
+):
     """Run the samplers, {name: function that returns seconds}, round by round; return the start of a row.
 
-    seconds: {name: one number per round}; peak, copy: [before, after]; fit: whether the peak held still in the last of
-    `attempts`.
+    seconds: {name: one number per round}; tile: one number per round, empty without a C compiler; peak, copy: [before,
+    after]; fit: whether the peak held still in the last of `attempts`.
     """
     for sampler in samplers.values():
         sampler()
     attempts, fit = 0, False
     while not fit and attempts < effort.attempts:
         attempts += 1
-        seconds = {name: [] for name in samplers}
+        seconds, tiles = {name: [] for name in samplers}, []
         before = gauge(threads, dtype)
         start = time.perf_counter()
         for turn, order in enumerate(schedule(samplers, effort.rounds)):
             if turn >= 5 and time.perf_counter() - start > effort.patience:
                 break
+            settle()
+            tiles.append(tile(threads, dtype))
             for name in order:
                 seconds[name].append(samplers[name]())
         after = gauge(threads, dtype)
@@ -107,6 +111,7 @@ def race(samplers, *, threads, effort, dtype="float32", gauge=machine.gauge):
         "seconds": seconds,
         "peak": [before["peak"], after["peak"]],
         "copy": [before["copy"], after["copy"]],
+        "tile": [rate for rate in tiles if rate],
         "fit": fit,
         "attempts": attempts,
     }

@@ -47,7 +47,11 @@ def samplers():
 
 def test_a_case_whose_peak_held_still_is_measured_once():
     taken, some = samplers()
-    row = race.race(some, threads=2, effort=EFFORT, gauge=peaks(100.0, 95.0))
+    tile = iter(range(1, 7)).__next__
+    row = race.race(
+        some, threads=2, effort=EFFORT, gauge=peaks(100.0, 95.0), tile=lambda threads, dtype: tile()
+    )
+    assert row["tile"] == [1, 2, 3, 4, 5, 6], "one beside each round"
     assert row["fit"] and row["attempts"] == 1 and row["peak"] == [100.0, 95.0]
     assert taken[:3] == ["a", "b", "c"], "all are warm before the first round"
     assert {name: len(times) for name, times in row["seconds"].items()} == dict.fromkeys("abc", 6)

@@ -127,6 +127,13 @@ def test_the_duel_table_counts_against_the_best_peer():
     assert "Geometric" not in duel.table([duel_row(fastrnn=0.02)])
 
 
+def test_the_duel_table_shows_the_share_of_what_a_product_can_reach():
+    row = duel_row(fastrnn=0.02)
+    assert "of 80" not in duel.table([row]), "older files have no such rates"
+    assert "62% of 80" in duel.table([row | {"tile": [40.0, 80.0, 90.0]}])
+    assert "of 80" not in duel.table([row | {"tile": []}]), "no compiler"
+
+
 def test_tables_of_other_commands():
     shares = {"label": "x", "shares": {"fastrnn half T": 0.5}}
     seconds = {"fastrnn full": [2.0] * 3, "fastrnn half T": [1.1] * 3}

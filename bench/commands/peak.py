@@ -1,4 +1,4 @@
-"""What the machine can do: multiply-adds on every SIMD target it runs, memory and caches: the limits of everything."""
+"""What this machine can do: multiply-adds on every SIMD target, the inner loop of a product, memory and caches."""
 
 import json
 import os
@@ -24,7 +24,8 @@ def jobs(options):
         Job(f"{target} GFLOP/s", lambda target=target: target_row(target, options))
         for target in runtime.targets()
     ]
-    return [*multiply, Job("bandwidth GB/s", lambda: bandwidth_row(options))]
+    tile = Job("inner loop of a product GFLOP/s", lambda: tile_row(options))
+    return [*multiply, tile, Job("bandwidth GB/s", lambda: bandwidth_row(options))]
 
 
 def target_row(target, options):
@@ -35,6 +36,11 @@ def target_row(target, options):
         command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
     return {"higher": json.loads(done.stdout)}
+
+
+def tile_row(options):
+    rates = {f"{n} threads": machine.tile_rate(n) for n in sorted({1, options.threads})}
+    return {"higher": {name: rate for name, rate in rates.items() if rate}}
 
 
 def bandwidth_row(options):
