@@ -4,6 +4,7 @@ from libc.string cimport memmove
 
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team
 from .extent cimport Extent, extents_of
+from .groups cimport begin_groups, group_extent, group_rows, leave_group, take_group
 from .inputs cimport input_gradient
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O
@@ -124,6 +125,25 @@ cdef bint weight_gradients(const Backward *b, Py_ssize_t step0, Py_ssize_t step1
     return False
 
 
+cdef void backward_groups(const Backward *b, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
+                          int size) noexcept nogil:
+    """BPTT through some steps of the groups, with the team."""
+    cdef const Forward *f = &b.f
+    cdef Extent e
+    cdef Py_ssize_t done, end, steps = step1 - step0
+    cdef int group = take_group(f, steps, -1, team)
+    while group >= 0:
+        e = group_extent(f, group)
+        done = f.group[group].done
+        end = min(steps, done + max(f.chunk // group_rows(f), <Py_ssize_t> 1))
+        while done < end:
+            done += 1
+            if backward_step(b, &e, step1 - done, team, rank, size) or fr_stopping(team):
+                return
+        leave_group(f, group, done)
+        group = take_group(f, steps, group, team)
+
+
 cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
                          fr_team *team, int rank, int size) noexcept nogil:
     """BPTT through some steps of the extents, then the products over all their tokens; true: stop."""
@@ -134,7 +154,9 @@ cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py
     cdef int i
     if b.want_x:
         next_lot(f.k, &w, &lots, rank, size)
-    if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
+    if f.groups > 0:
+        backward_groups(b, step0, step1, team, rank, size)
+    elif f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         for i in range(count):
             for step in range(step1 - 1, step0 - 1, -1):
                 if backward_step(b, &extents[i], step, team, rank, size):
@@ -144,6 +166,8 @@ cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py
     clear_gradient(b, team, rank)
     if fr_barrier(team, size):
         return True
+    if rank == 0:
+        begin_groups(f)     # for the next piece
     if b.want_x:
         input_gradient(b, f.offset[step0], &w, &lots, team, rank, size)
         if b.want_outer and fr_barrier(team, size):  # the scratch is theirs until all are done
@@ -164,6 +188,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     load_gradient(b, rank, size)
     if rank == 0:
         fr_take_anew(team)
+        begin_groups(f)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):

@@ -18,6 +18,7 @@ cdef int add_forward(Forward *f, Parts *parts, Parts *work) except -1:
     """Those of forward whose size no other one's changes: into `parts` what backward reads, into `work` the others."""
     cdef Py_ssize_t item = f.k.itemsize, B = f.B
     add_part(parts, &f.h0, B, f.ld_h * item)
+    add_part(work, <char **> &f.group, f.groups, sizeof(f.group[0]))
     add_part(work, &f.h[0], B, f.ld_h * item)
     add_part(work, &f.h[1], B, f.ld_h * item)
     if f.mask != NULL:
@@ -86,6 +87,7 @@ cdef int add_backward(Weights weights, Backward *b, Parts *parts, int threads) e
         add_part(parts, &b.unread, threads, b.unread_size)
     if not weights.backward_ready:
         add_part(parts, &b.packs, 1, weights.backward_bytes(False))
+    add_part(parts, <char **> &f.group, f.groups, sizeof(f.group[0]))
     add_part(parts, &b.dh, B, f.ld_h * item)
     if layout.step == FR_STEP_LSTM:
         add_part(parts, &b.dc, B, m.H * item)

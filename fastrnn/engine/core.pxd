@@ -7,6 +7,8 @@ cdef extern from "barrier.h" nogil:
         pass
     int fr_barrier(fr_team *team, int size)
     int fr_stopping(fr_team *team)
+    void fr_lock(char *lock)
+    void fr_unlock(char *lock)
     int fr_due(fr_team *team, double work)
     Py_ssize_t fr_take(fr_team *team, Py_ssize_t count)
     void fr_take_anew(fr_team *team)

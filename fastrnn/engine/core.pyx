@@ -18,8 +18,6 @@ cdef extern from "barrier.h" nogil:
     int fr_team_size()
     void fr_team_start(fr_team *team, double now)
     void fr_stop(fr_team *team)
-    void fr_lock(char *lock)
-    void fr_unlock(char *lock)
 
 cdef extern from *:
     """

@@ -19,14 +19,20 @@ cdef inline Py_ssize_t cut(const fr_kernels *k, Py_ssize_t n, int rank, int size
     return min(n, share(fr_panels(k, 1, n), rank, size) * fr_panel_units(k, 1))
 
 
-cdef inline int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:
-    """What this thread works on: how many extents, one after the other, at most two."""
+cdef inline Extent whole_extent(const Forward *f) noexcept nogil:
     cdef Extent e
-    cdef Dealt rows
-    cdef int count = 1
     e.row0, e.row1, e.before = 0, f.B, 0
     e.unit0, e.unit1 = 0, f.H
     e.out0, e.out1 = 0, f.K
+    e.sync = False
+    return e
+
+
+cdef inline int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:
+    """What this thread works on: how many extents, one after the other, at most two."""
+    cdef Extent e = whole_extent(f)
+    cdef Dealt rows
+    cdef int count = 1
     e.sync = f.plan == HIDDEN and size > 1
     if e.sync:
         e.unit0, e.unit1 = cut(f.k, f.H, rank, size), cut(f.k, f.H, rank + 1, size)

@@ -6,12 +6,20 @@ from .outer cimport Outer
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
 
+# How far a group of rows is.
+cdef struct Group:
+    Py_ssize_t done             # steps
+    bint busy                   # a thread takes it further
+    char lock                   # that of the first guards all
+
 # Everything the time loop reads. Rows are sorted rows, tokens are numbered as in Ragged.
 cdef struct Forward:
     const Matrices *m
     const fr_kernels *k
     int activation, recurrent_activation, plan
     int team                    # the threads that its buffers have room for
+    int groups                  # of rows that threads take in turn; 0: each has its rows
+    Group *group
     bint pack, raw              # pack the weights first; read them unpacked
     bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
     bint pieces                 # low memory: the gates of a few steps at a time

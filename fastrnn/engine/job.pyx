@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
+from .groups cimport groups_for
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, choose_plan
@@ -62,6 +63,7 @@ cdef class Job:
         f.far = m.layout.gates * m.H * m.K * item > 1 << 20
         f.ld_g = row_distance(m.layout.blocks * m.H, item)
         f.ld_h = row_distance((max(f.K, f.H) * item + 63) // 64 * 64 // item, item)    # whole cache lines
+        f.groups = groups_for(f) if f.plan == BATCH else 0
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
         return self.take_buffers()

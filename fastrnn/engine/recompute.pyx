@@ -3,7 +3,7 @@
 from libc.string cimport memcpy
 
 from .core cimport fr_barrier, fr_stopping, fr_team, poll
-from .extent cimport Extent
+from .extent cimport Extent, whole_extent
 from .inputs cimport input_products
 from .job cimport Backward, Forward
 from .kernels cimport FR_GRU_Q, FR_STEP_GRU_BEFORE, FR_STEP_GRU_RESET, fr_forward
@@ -57,11 +57,9 @@ cdef void step_again(const Backward *b, int kind, const Source *r, Lots *lots, P
                      int rank, int size) noexcept nogil:
     """A product of the steps, and its gates, for tokens from token0 on: this thread's lots."""
     cdef const Forward *f = &b.f
-    cdef Extent all
+    cdef Extent all = whole_extent(f)
     cdef fr_forward s
     cdef Py_ssize_t at, most = rows_at_once(r.depth, f.ld_g)
-    all.row0, all.row1, all.unit0, all.unit1, all.out0, all.out1, all.before = 0, f.B, 0, f.H, 0, f.K, 0
-    all.sync = False
     fill_step(f, &all, 0, NULL, &s)
     s.save = True
     s.k = r.depth

@@ -1,8 +1,8 @@
 """The time loop: forward and back-propagation through time, OpenMP over the batch.
 
 Each function here is one thread's part of a parallel region. A thread works on an extent: some sorted rows and some
-hidden units. In the batch plan that is some rows and all units, in the hidden plan all rows and some units with a
-barrier at each step. The same code runs all plans, and an element is computed in one chain whatever its extent, so
+hidden units. In the batch plan that is some rows and all units (enough rows of one length are dealt in groups, some
+steps at a time, to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same code runs all plans, and an element is computed in one chain whatever its extent, so
 all plans give the same bits.
 
 Here is the way forward and the door to both; the way back is in bptt.pyx, a step of either in step.pyx.
@@ -11,6 +11,7 @@ Here is the way forward and the door to both; the way back is in bptt.pyx, a ste
 from .bptt cimport backward_job
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team, run
 from .extent cimport Extent, extents_of, rows_at
+from .groups cimport begin_groups, group_extent, group_rows, leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
@@ -37,33 +38,54 @@ cdef void load_state(const Forward *f, int rank, int size) noexcept nogil:
         f.k.multiply(f.K, f.h0 + at, f.mask_rows + at, f.h_in[1] + at)  # step s reads h_in[s & 1 ^ 1]
 
 
+cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step, Py_ssize_t room, fr_team *team,
+                              int rank, int size) noexcept nogil:
+    """As many steps of an extent, from `step` on, as x W is made for at once; returns the step behind them; -1: stop.
+
+    room: the row of g from which on it takes them, unless gates are kept.
+    """
+    cdef Py_ssize_t step1 = step, tokens = 0, item = f.k.itemsize
+    cdef char *g = f.g if f.keep_g else f.g + room * f.ld_g * item
+    while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
+        tokens += rows_at(f, e, step1)
+        step1 += 1
+    if not f.joined:
+        project_input(f, e, step, step1, g, team, rank)
+    while step < step1:
+        if f.keep_g:
+            g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
+        if forward_step(f, e, step, g, team, rank, size):
+            return -1
+        if not f.keep_g:
+            g += rows_at(f, e, step) * f.ld_g * item
+        step += 1
+    return -1 if not e.sync and fr_stopping(team) else step
+
+
 cdef bint forward_extent(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
     """All steps of an extent; true: stop."""
-    cdef Py_ssize_t step = 0, step1, tokens, item = f.k.itemsize
-    cdef char *g
+    cdef Py_ssize_t step = 0, room = e.before + rank * f.chunk if f.plan == BATCH else 0
     store_state(f, e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
     while step < f.steps and rows_at(f, e, step) > 0:
-        g = f.g
-        if not f.keep_g and f.plan == BATCH:
-            g += (e.before + rank * f.chunk) * f.ld_g * item
-        step1 = step
-        tokens = 0
-        while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
-            tokens += rows_at(f, e, step1)
-            step1 += 1
-        if not f.joined:
-            project_input(f, e, step, step1, g, team, rank)
-        while step < step1:
-            if f.keep_g:
-                g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
-            if forward_step(f, e, step, g, team, rank, size):
-                return True
-            if not f.keep_g:
-                g += rows_at(f, e, step) * f.ld_g * item
-            step += 1
-        if not e.sync and fr_stopping(team):
+        step = forward_chunk(f, e, step, room, team, rank, size)
+        if step < 0:
             return True
     return False
+
+
+cdef bint forward_groups(const Forward *f, fr_team *team, int rank, int size) noexcept nogil:
+    """All steps of the groups, with the team; true: stop."""
+    cdef Extent e
+    cdef Py_ssize_t step
+    cdef int group = take_group(f, f.steps, -1, team)
+    while group >= 0:
+        e = group_extent(f, group)
+        step = forward_chunk(f, &e, f.group[group].done, rank * max(f.chunk, group_rows(f)), team, rank, size)
+        if step < 0:
+            return True
+        leave_group(f, group, step)
+        group = take_group(f, f.steps, group, team)
+    return fr_stopping(team)
 
 
 cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_team *team, int rank,
@@ -107,11 +129,15 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     load_state(f, rank, size)
     if rank == 0:
         fr_take_anew(team)
+        begin_groups(f)
     if fr_barrier(team, size):
         return True
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         count = extents_of(f, rank, size, extents)
-    if f.pieces:
+    if f.groups > 0 and not f.pieces:
+        if forward_groups(f, team, rank, size):
+            return True
+    elif f.pieces:
         if forward_pieces(f, extents, count, team, rank, size):
             return True
     else:
