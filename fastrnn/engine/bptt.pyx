@@ -3,8 +3,8 @@
 from libc.string cimport memmove
 
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team
-from .extent cimport Extent, extents_of
-from .groups cimport begin_groups, group_extent, group_rows, leave_group, take_group
+from .extent cimport Extent, extents_of, group_extent, group_rows
+from .groups cimport begin_groups, leave_group, take_group
 from .inputs cimport input_gradient
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O
@@ -131,7 +131,7 @@ cdef void backward_groups(const Backward *b, Py_ssize_t step0, Py_ssize_t step1,
     cdef const Forward *f = &b.f
     cdef Extent e
     cdef Py_ssize_t done, end, steps = step1 - step0
-    cdef int group = take_group(f, steps, -1, team)
+    cdef int group = take_group(f.group, f.groups, steps, -1, team)
     while group >= 0:
         e = group_extent(f, group)
         done = f.group[group].done
@@ -140,8 +140,14 @@ cdef void backward_groups(const Backward *b, Py_ssize_t step0, Py_ssize_t step1,
             done += 1
             if backward_step(b, &e, step1 - done, team, rank, size) or fr_stopping(team):
                 return
-        leave_group(f, group, done)
-        group = take_group(f, steps, group, team)
+        leave_group(f.group, group, done)
+        group = take_group(f.group, f.groups, steps, group, team)
+
+
+cdef void begin_piece(const Backward *b) noexcept nogil:
+    """Nothing of a piece is done yet. One thread says so, between two barriers."""
+    begin_groups(b.f.group, b.f.groups)
+    begin_groups(b.gates.group, b.gates.groups)
 
 
 cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
@@ -166,8 +172,6 @@ cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py
     clear_gradient(b, team, rank)
     if fr_barrier(team, size):
         return True
-    if rank == 0:
-        begin_groups(f)     # for the next piece
     if b.want_x:
         input_gradient(b, f.offset[step0], &w, &lots, team, rank, size)
         if b.want_outer and fr_barrier(team, size):  # the scratch is theirs until all are done
@@ -188,7 +192,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     load_gradient(b, rank, size)
     if rank == 0:
         fr_take_anew(team)
-        begin_groups(f)
+        begin_piece(b)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):
@@ -201,6 +205,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         step0 = piece_begin(f.offset, f.tokens, step1, b.most)
         if rank == 0:
             keep_incomplete(b, base, f.offset[step0])
+            begin_piece(b)
         base = f.offset[step0]
         if recompute(b, step0, step1, team, rank, size):
             return

@@ -3,7 +3,7 @@
 from .core cimport Parts, add_part
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_STEP_GRU_RESET, FR_STEP_LSTM, fr_panels
-from .outer cimport outer_scratch
+from .outer cimport outer_scratch, take_in_turn
 from .panels cimport Source, panel_bytes
 from .ragged cimport piece_tokens
 from .weights cimport Layout, Matrices, Weights, candidate_source, input_back, input_source, recurrent_source
@@ -76,6 +76,8 @@ cdef int add_backward(Weights weights, Backward *b, Parts *parts, int threads) e
         # One block of all columns: its panels are full but for the last, whatever H is.
         b.gates.n, b.gates.blocks = layout.blocks * m.H, 1
     b.proj.n, b.proj.blocks = f.K, 1
+    take_in_turn(&b.gates, threads)
+    add_part(parts, <char **> &b.gates.group, b.gates.groups, sizeof(b.gates.group[0]))
     b.piece = N
     if f.low:
         b.most = max(piece_blocks(f) * FR_BLOCK, FR_BLOCK - 1 + B)

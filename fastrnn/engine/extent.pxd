@@ -28,6 +28,24 @@ cdef inline Extent whole_extent(const Forward *f) noexcept nogil:
     return e
 
 
+cdef inline int groups_for(const Forward *f) noexcept:
+    """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two good tiles, and
+    the more there are the more often R is read, which takes time where it is large."""
+    cdef Py_ssize_t most = min(f.B // 10, <Py_ssize_t> (f.team + 1 if f.far else 2 * f.team))
+    return <int> most if most > f.team and f.steps > 0 and f.active[f.steps - 1] == f.B else 0
+
+
+cdef inline Py_ssize_t group_rows(const Forward *f) noexcept nogil:
+    """Rows of the largest group."""
+    return (f.B + f.groups - 1) // f.groups
+
+
+cdef inline Extent group_extent(const Forward *f, int group) noexcept nogil:
+    cdef Extent e = whole_extent(f)
+    e.row0, e.row1 = share(f.B, group, f.groups), share(f.B, group + 1, f.groups)
+    return e
+
+
 cdef inline int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:
     """What this thread works on: how many extents, one after the other, at most two."""
     cdef Extent e = whole_extent(f)

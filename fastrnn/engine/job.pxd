@@ -1,16 +1,11 @@
 # A job: one direction of one layer over one batch, forward, and its tape.
 
 from .core cimport Parts
+from .groups cimport Group
 from .kernels cimport fr_kernels
 from .outer cimport Outer
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
-
-# How far a group of rows is.
-cdef struct Group:
-    Py_ssize_t done             # steps
-    bint busy                   # a thread takes it further
-    char lock                   # that of the first guards all
 
 # Everything the time loop reads. Rows are sorted rows, tokens are numbered as in Ragged.
 cdef struct Forward:

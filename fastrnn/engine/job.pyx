@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
-from .groups cimport groups_for
+from .extent cimport groups_for
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, choose_plan

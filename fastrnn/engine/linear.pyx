@@ -4,8 +4,9 @@ cimport numpy as cnp
 
 from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
                     take_parts, times)
+from .groups cimport begin_groups
 from .kernels cimport FR_BLOCK, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
-from .outer cimport Outer, add_term, outer_blocks, outer_scratch
+from .outer cimport Outer, add_term, outer_blocks, outer_scratch, take_in_turn
 from .panels cimport Source, pack_share, plain_source
 from .share cimport rows_at_once, share
 
@@ -244,6 +245,8 @@ cdef void dense_gradient_body(void *context, fr_team *team, int rank, int size) 
     for i in range(share(d.rows, rank, size), share(d.rows, rank + 1, size)):
         d.pointers[i] = d.x + i * d.depth * item
         d.pointers[d.rows + i] = d.dy + i * d.outer.n * item
+    if rank == 0:
+        begin_groups(d.outer.group, d.outer.groups)
     if fr_barrier(team, size):
         return
     outer_blocks(&d.outer, 0, (d.rows + FR_BLOCK - 1) // FR_BLOCK, d.scratch, team, rank, size)
@@ -264,7 +267,9 @@ cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int 
         return 0
     d.x, d.dy = <char *> data(x), <char *> data(dy)
     d.outer.blocks = 1
+    take_in_turn(&d.outer, threads)
     parts.count, parts.size = 0, 0
+    add_part(&parts, <char **> &d.outer.group, d.outer.groups, sizeof(d.outer.group[0]))
     add_part(&parts, <char **> &d.pointers, 2 * rows, sizeof(void *))
     add_part(&parts, &d.scratch, 1, outer_scratch(&d.outer, threads))
     _memory = take_parts(&parts)

@@ -1,6 +1,7 @@
 """Weight gradients, of every layer: sums of outer products over tokens. OpenMP over output tiles."""
 
 from .core cimport fr_stopping, fr_team, poll, times
+from .groups cimport leave_group, take_group
 from .kernels cimport FR_BLOCK, FR_LEFT, fr_kernels
 from .share cimport share
 
@@ -35,6 +36,13 @@ cdef size_t outer_scratch(const Outer *o, int threads) except 0:
     return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
 
 
+cdef void take_in_turn(Outer *o, int threads) noexcept:
+    """Threads take panels of d a block of tokens further in turn, if there are enough of both; `group` needs room. One
+    group more than threads: each packs the left factors for itself."""
+    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units)
+    o.groups = threads + 1 if threads > 1 and panels >= 3 * (threads + 1) and o.tokens >= 4 * FR_BLOCK else 0
+
+
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
                        int size) noexcept nogil:
     """This thread's output tiles of the weight gradients, from the token blocks block0 <= b < block1.
@@ -42,49 +50,62 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
     Each element is summed over a block of FR_BLOCK tokens in one chain; the blocks are added last to first, the order
     in which back-propagation through time makes them known, so that any chunking of time gives the same bits.
     Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
-    threads than panels. A thread packs its panels once per token block, reading along the rows of d, and the left
-    factors once for each lot of panels.
+    threads than panels.
     """
+    cdef Py_ssize_t total = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), b, done
+    cdef int across = <int> min(<Py_ssize_t> size, total), group
+    if o.groups > 0:
+        group = take_group(o.group, o.groups, block1 - block0, -1, team)
+        while group >= 0:
+            done = o.group[group].done
+            outer_block(o, block1 - 1 - done, share(total, group, o.groups), share(total, group + 1, o.groups), 0, 1,
+                        scratch, team, rank, size)
+            leave_group(o.group, group, done + 1)
+            group = take_group(o.group, o.groups, block1 - block0, group, team)
+    elif rank // across < size // across:
+        for b in range(block1 - 1, block0 - 1, -1):
+            outer_block(o, b, share(total, rank % across, across), share(total, rank % across + 1, across),
+                        rank // across, size // across, scratch, team, rank, size)
+
+
+cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1, int row_share, int row_shares,
+                      char *scratch, fr_team *team, int rank, int size) noexcept nogil:
+    """One block of tokens, the panels p0 <= p < p1 and a share of the rows of the results. A thread packs its panels
+    once, reading along the rows of d, and the left factors once for each lot of panels."""
     cdef const fr_kernels *k = o.k
-    cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, total = o.blocks * panels
-    cdef Py_ssize_t item = k.itemsize, panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
-    cdef int across = <int> min(<Py_ssize_t> size, total), down = size // across, i, block
-    cdef Py_ssize_t p0 = share(total, rank % across, across), p1 = share(total, rank % across + 1, across)
-    cdef Py_ssize_t held = panels_held(o, (total + across - 1) // across), l0, l1
-    cdef Py_ssize_t b, first, count, at, q, q0, q1, lo, hi, m
+    cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, item = k.itemsize
+    cdef Py_ssize_t panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
+    cdef Py_ssize_t across = min(<Py_ssize_t> size, o.blocks * panels)
+    cdef Py_ssize_t held = panels_held(o, (o.blocks * panels + across - 1) // across), l0, l1 = p0
+    cdef Py_ssize_t first = b * FR_BLOCK, count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first), at, q, q0, q1, lo, hi, m
     cdef char *right = scratch + rank * held * panel_size
     cdef char *left = scratch + size * held * panel_size + rank * FR_LEFT * FR_BLOCK * item
     cdef const Term *t
-    if rank // across >= down:
-        return
-    for b in range(block1 - 1, block0 - 1, -1):
-        first = b * FR_BLOCK
-        count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first)
-        l1 = p0
-        while l1 < p1:
-            l0, l1 = l1, min(l1 + held, p1)
-            for block in range(o.blocks):
-                q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
-                if q0 < q1:
-                    at = block * o.n + q0 * width
-                    k.pack_right(right + (block * panels + q0 - l0) * width * count * item, count, o.d + first, at,
-                                 min(o.n, q1 * width) - q0 * width,
-                                 o.sums + at * item if o.sums != NULL and rank < across else NULL, b != last)
-            for i in range(o.terms):
-                t = &o.term[i]
-                lo, hi = share(t.m, rank // across, down), share(t.m, rank // across + 1, down)
-                while lo < hi:
-                    m = min(<Py_ssize_t> FR_LEFT, hi - lo)
-                    k.pack_left(left, count, t.a + first, t.first + lo, m)
-                    for at in range(l0, l1):
-                        block = <int> (at // panels)
-                        q = at % panels
-                        if t.out[block] != NULL:
-                            k.outer(count, left, m, right + (at - l0) * width * count * item,
-                                    min(width, o.n - q * width), t.out[block] + (lo * t.ld_out + q * width) * item,
-                                    t.ld_out, t.add or b != last)
-                    lo += m
-                    if rank == 0:
-                        poll(team)
-                    if fr_stopping(team):
-                        return
+    cdef int i, block
+    while l1 < p1:
+        l0, l1 = l1, min(l1 + held, p1)
+        for block in range(o.blocks):
+            q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
+            if q0 < q1:
+                at = block * o.n + q0 * width
+                k.pack_right(right + (block * panels + q0 - l0) * width * count * item, count, o.d + first, at,
+                             min(o.n, q1 * width) - q0 * width,
+                             o.sums + at * item if o.sums != NULL and row_share == 0 else NULL, b != last)
+        for i in range(o.terms):
+            t = &o.term[i]
+            lo, hi = share(t.m, row_share, row_shares), share(t.m, row_share + 1, row_shares)
+            while lo < hi:
+                m = min(<Py_ssize_t> FR_LEFT, hi - lo)
+                k.pack_left(left, count, t.a + first, t.first + lo, m)
+                for at in range(l0, l1):
+                    block = <int> (at // panels)
+                    q = at % panels
+                    if t.out[block] != NULL:
+                        k.outer(count, left, m, right + (at - l0) * width * count * item,
+                                min(width, o.n - q * width), t.out[block] + (lo * t.ld_out + q * width) * item,
+                                t.ld_out, t.add or b != last)
+                lo += m
+                if rank == 0:
+                    poll(team)
+                if fr_stopping(team):
+                    return

@@ -2,16 +2,16 @@
 
 Each function here is one thread's part of a parallel region. A thread works on an extent: some sorted rows and some
 hidden units. In the batch plan that is some rows and all units (enough rows of one length are dealt in groups, some
-steps at a time, to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same code runs all plans, and an element is computed in one chain whatever its extent, so
-all plans give the same bits.
+steps at a time, to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same
+code runs all plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
 
 Here is the way forward and the door to both; the way back is in bptt.pyx, a step of either in step.pyx.
 """
 
 from .bptt cimport backward_job
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team, run
-from .extent cimport Extent, extents_of, rows_at
-from .groups cimport begin_groups, group_extent, group_rows, leave_group, take_group
+from .extent cimport Extent, extents_of, group_extent, group_rows, rows_at
+from .groups cimport begin_groups, leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
@@ -77,14 +77,14 @@ cdef bint forward_groups(const Forward *f, fr_team *team, int rank, int size) no
     """All steps of the groups, with the team; true: stop."""
     cdef Extent e
     cdef Py_ssize_t step
-    cdef int group = take_group(f, f.steps, -1, team)
+    cdef int group = take_group(f.group, f.groups, f.steps, -1, team)
     while group >= 0:
         e = group_extent(f, group)
         step = forward_chunk(f, &e, f.group[group].done, rank * max(f.chunk, group_rows(f)), team, rank, size)
         if step < 0:
             return True
-        leave_group(f, group, step)
-        group = take_group(f, f.steps, group, team)
+        leave_group(f.group, group, step)
+        group = take_group(f.group, f.groups, f.steps, group, team)
     return fr_stopping(team)
 
 
@@ -129,7 +129,7 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     load_state(f, rank, size)
     if rank == 0:
         fr_take_anew(team)
-        begin_groups(f)
+        begin_groups(f.group, f.groups)
     if fr_barrier(team, size):
         return True
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
