@@ -47,7 +47,7 @@ _BASE = (
     ),
     Case(cell="gru", T=40, B=70, I=4, H=10, activation="silu", lengths=True),
     Case(cell="rnn", T=90, B=33, I=3, H=20, activation="gelu", holes=True, state=True),
-    # rows of one length, enough for groups that threads take some steps further in turn
+    # rows enough for groups that threads take some steps further in turn
     Case(cell="lstm", T=110, B=45, I=3, H=9, P=7, peephole=True, recurrent_mask=True, state=True),
     Case(cell="gru", T=120, B=43, I=3, H=11, reset_after=False, recurrent_mask=True, reverse=True),
     Case(cell="rnn", T=130, B=83, I=3, H=10, activation="gelu"),

@@ -11,7 +11,11 @@ WEIGHTS, LINEAR, CORE = (
 )
 SHARE, PANELS = "fastrnn/engine/share.pxd", "fastrnn/engine/panels.pyx"
 OUTER = "fastrnn/engine/outer.pyx"
-ROWS, EXTENT = "fastrnn/engine/ragged.pxd", "fastrnn/engine/extent.pxd"
+ROWS, EXTENT, GROUPS = (
+    "fastrnn/engine/ragged.pxd",
+    "fastrnn/engine/extent.pxd",
+    "fastrnn/engine/groups.pxd",
+)
 STEP_PYX, BPTT, AGAIN = (
     "fastrnn/engine/step.pyx",
     "fastrnn/engine/bptt.pyx",
@@ -183,7 +187,15 @@ MUTANTS = [
      "d.long1, d.short0 = front, back", "d.long1, d.short0 = front - (thread > 0 and front > d.long0), back"),
     ("batch plan: short rows forgotten", EXTENT, "            count = 2\n", "            pass\n"),
     ("batch plan: room for the gates of another thread's rows", LOOP,
-     "g += (e.before + rank * f.chunk) * f.ld_g * item", "g += rank * f.chunk * f.ld_g * item"),
+     "room = e.before + rank * f.chunk if", "room = rank * f.chunk if"),
+    ("groups: a step left out", GROUPS, "= done, left, False", "= done + (i == 1), left, False"),
+    ("groups: two threads take one", GROUPS, "        group[best].busy = True\n", "        pass\n"),
+    ("groups: one room for the gates of all threads", LOOP,
+     "rank * max(f.chunk, group_rows(f))", "0 * max(f.chunk, group_rows(f))"),
+    ("groups: done at the next piece of time", BPTT,
+     "f.offset[step0])\n            begin_piece(b, step0, step1)\n", "f.offset[step0])\n"),
+    ("groups: a block of tokens left out", OUTER,
+     "(o.group, group, done + 1, block1", "(o.group, group, done + 1 + (group == 1), block1"),
     ("padding: a piece skipped", BARRIER, "&team->taken, count,", "&team->taken, count + 1,"),
     ("padding: a second job finds it all taken", BARRIER,
      "__atomic_store_n(&team->taken, 0, __ATOMIC_RELAXED);", "(void)team;"),
@@ -207,7 +219,7 @@ MUTANTS = [
     ("weight gradient: blocks overwrite", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, t.add)"),
     ("accumulate forgets the first block", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, b != last)"),
     ("bias sums of one thread only", OUTER,
-     "if o.sums != NULL and rank < across else NULL", "if o.sums != NULL and rank == 0 else NULL"),
+     "if o.sums != NULL and row_share == 0 else NULL", "if o.sums != NULL and rank == 0 else NULL"),
     ("raw product without its bias", LINEAR,
      "init_rows if d.bias != NULL else NULL", "init_rows if d.bias != NULL and not d.raw else NULL"),
     ("columns of the threads overlap by none", SHARE,

@@ -3,8 +3,8 @@
 from libc.string cimport memmove
 
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team
-from .extent cimport Extent, extents_of, group_extent, group_rows
-from .groups cimport begin_groups, leave_group, take_group
+from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens
+from .groups cimport begin_group, leave_group, take_group
 from .inputs cimport input_gradient
 from .job cimport Backward, Forward
 from .kernels cimport FR_BLOCK, FR_LSTM_F, FR_LSTM_I, FR_LSTM_O
@@ -130,24 +130,26 @@ cdef void backward_groups(const Backward *b, Py_ssize_t step0, Py_ssize_t step1,
     """BPTT through some steps of the groups, with the team."""
     cdef const Forward *f = &b.f
     cdef Extent e
-    cdef Py_ssize_t done, end, steps = step1 - step0
-    cdef int group = take_group(f.group, f.groups, steps, -1, team)
+    cdef Py_ssize_t done, end
+    cdef int group = take_group(f.group, f.groups, -1, team)
     while group >= 0:
         e = group_extent(f, group)
         done = f.group[group].done
-        end = min(steps, done + max(f.chunk // group_rows(f), <Py_ssize_t> 1))
+        end = min(step1 - step0, done + max(f.chunk // group_rows(f), <Py_ssize_t> 1))
         while done < end:
             done += 1
             if backward_step(b, &e, step1 - done, team, rank, size) or fr_stopping(team):
                 return
-        leave_group(f.group, group, done)
-        group = take_group(f.group, f.groups, steps, group, team)
+        leave_group(f.group, group, done, group_tokens(f, group, step0, step1 - done))
+        group = take_group(f.group, f.groups, group, team)
 
 
-cdef void begin_piece(const Backward *b) noexcept nogil:
-    """Nothing of a piece is done yet. One thread says so, between two barriers."""
-    begin_groups(b.f.group, b.f.groups)
-    begin_groups(b.gates.group, b.gates.groups)
+cdef void begin_piece(const Backward *b, Py_ssize_t step0, Py_ssize_t step1) noexcept nogil:
+    """Nothing of some steps is done yet. One thread says so, between two barriers."""
+    cdef int i
+    begin_rows(&b.f, step0, step1)
+    for i in range(b.gates.groups):
+        begin_group(&b.gates.group[i], b.gates.tokens)
 
 
 cdef bint backward_piece(const Backward *b, const Extent *extents, int count, Py_ssize_t step0, Py_ssize_t step1,
@@ -192,7 +194,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
     load_gradient(b, rank, size)
     if rank == 0:
         fr_take_anew(team)
-        begin_piece(b)
+        begin_piece(b, 0, f.steps)
     if not f.low and rank == 0:
         place_tokens(b, 0, f.tokens, 0)
     if fr_barrier(team, size):
@@ -205,7 +207,7 @@ cdef void backward_job(const Backward *b, fr_team *team, int rank, int size) noe
         step0 = piece_begin(f.offset, f.tokens, step1, b.most)
         if rank == 0:
             keep_incomplete(b, base, f.offset[step0])
-            begin_piece(b)
+            begin_piece(b, step0, step1)
         base = f.offset[step0]
         if recompute(b, step0, step1, team, rank, size):
             return

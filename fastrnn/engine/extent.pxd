@@ -1,5 +1,6 @@
 # What a thread of the time loop works on: some sorted rows and some hidden units. Inline, since every step asks.
 
+from .groups cimport begin_group
 from .job cimport Forward
 from .kernels cimport fr_kernels, fr_panel_units, fr_panels
 from .plan cimport BATCH, HIDDEN
@@ -29,10 +30,14 @@ cdef inline Extent whole_extent(const Forward *f) noexcept nogil:
 
 
 cdef inline int groups_for(const Forward *f) noexcept:
-    """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two good tiles, and
-    the more there are the more often R is read, which takes time where it is large."""
-    cdef Py_ssize_t most = min(f.B // 10, <Py_ssize_t> (f.team + 1 if f.far else 2 * f.team))
-    return <int> most if most > f.team and f.steps > 0 and f.active[f.steps - 1] == f.B else 0
+    """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two tiles, and the
+    more there are the more often R is read, which takes time where it is large. Of rows of different lengths those of
+    the first group have most steps: not more than a thread's share should be theirs."""
+    cdef int most = f.team + 1 if f.far else 2 * f.team
+    if f.steps == 0 or f.active[f.steps - 1] < f.B:
+        return 2 * f.team if f.steps > 0 and f.B >= 16 * f.team else 0
+    most = <int> min(<Py_ssize_t> most, f.B // 10)
+    return most if most > f.team else 0
 
 
 cdef inline Py_ssize_t group_rows(const Forward *f) noexcept nogil:
@@ -44,6 +49,22 @@ cdef inline Extent group_extent(const Forward *f, int group) noexcept nogil:
     cdef Extent e = whole_extent(f)
     e.row0, e.row1 = share(f.B, group, f.groups), share(f.B, group + 1, f.groups)
     return e
+
+
+cdef inline Py_ssize_t group_tokens(const Forward *f, int group, Py_ssize_t step0, Py_ssize_t step1) noexcept nogil:
+    """Tokens of a group in some steps."""
+    cdef Py_ssize_t r, length, tokens = 0
+    for r in range(share(f.B, group, f.groups), share(f.B, group + 1, f.groups)):
+        length = f.length[r]
+        tokens += min(length, step1) - min(length, step0)
+    return tokens
+
+
+cdef inline void begin_rows(const Forward *f, Py_ssize_t step0, Py_ssize_t step1) noexcept nogil:
+    """Groups of rows begin with some steps. One thread says so, between two barriers."""
+    cdef int group
+    for group in range(f.groups):
+        begin_group(&f.group[group], group_tokens(f, group, step0, step1))
 
 
 cdef inline int extents_of(const Forward *f, int rank, int size, Extent *extents) noexcept nogil:

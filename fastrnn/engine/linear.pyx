@@ -4,7 +4,7 @@ cimport numpy as cnp
 
 from .core cimport (Buffer, Parts, add_part, fr_barrier, fr_due, fr_stopping, fr_team, kernels_of, poll, run, take,
                     take_parts, times)
-from .groups cimport begin_groups
+from .groups cimport begin_group
 from .kernels cimport FR_BLOCK, FR_RAW_ROWS, fr_kernels, fr_packed_size, fr_panels, fr_product
 from .outer cimport Outer, add_term, outer_blocks, outer_scratch, take_in_turn
 from .panels cimport Source, pack_share, plain_source
@@ -246,7 +246,8 @@ cdef void dense_gradient_body(void *context, fr_team *team, int rank, int size) 
         d.pointers[i] = d.x + i * d.depth * item
         d.pointers[d.rows + i] = d.dy + i * d.outer.n * item
     if rank == 0:
-        begin_groups(d.outer.group, d.outer.groups)
+        for i in range(d.outer.groups):
+            begin_group(&d.outer.group[i], d.rows)
     if fr_barrier(team, size):
         return
     outer_blocks(&d.outer, 0, (d.rows + FR_BLOCK - 1) // FR_BLOCK, d.scratch, team, rank, size)

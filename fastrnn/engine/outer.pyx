@@ -54,14 +54,16 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
     """
     cdef Py_ssize_t total = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), b, done
     cdef int across = <int> min(<Py_ssize_t> size, total), group
+    if block0 >= block1:
+        return
     if o.groups > 0:
-        group = take_group(o.group, o.groups, block1 - block0, -1, team)
+        group = take_group(o.group, o.groups, -1, team)
         while group >= 0:
             done = o.group[group].done
             outer_block(o, block1 - 1 - done, share(total, group, o.groups), share(total, group + 1, o.groups), 0, 1,
                         scratch, team, rank, size)
-            leave_group(o.group, group, done + 1)
-            group = take_group(o.group, o.groups, block1 - block0, group, team)
+            leave_group(o.group, group, done + 1, block1 - block0 - done - 1)
+            group = take_group(o.group, o.groups, group, team)
     elif rank // across < size // across:
         for b in range(block1 - 1, block0 - 1, -1):
             outer_block(o, b, share(total, rank % across, across), share(total, rank % across + 1, across),

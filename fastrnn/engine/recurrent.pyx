@@ -1,7 +1,7 @@
 """The time loop: forward and back-propagation through time, OpenMP over the batch.
 
 Each function here is one thread's part of a parallel region. A thread works on an extent: some sorted rows and some
-hidden units. In the batch plan that is some rows and all units (enough rows of one length are dealt in groups, some
+hidden units. In the batch plan that is some rows and all units (enough rows are dealt in groups, some
 steps at a time, to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same
 code runs all plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
 
@@ -10,8 +10,8 @@ Here is the way forward and the door to both; the way back is in bptt.pyx, a ste
 
 from .bptt cimport backward_job
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team, run
-from .extent cimport Extent, extents_of, group_extent, group_rows, rows_at
-from .groups cimport begin_groups, leave_group, take_group
+from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens, rows_at
+from .groups cimport leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
@@ -65,7 +65,6 @@ cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step
 cdef bint forward_extent(const Forward *f, const Extent *e, fr_team *team, int rank, int size) noexcept nogil:
     """All steps of an extent; true: stop."""
     cdef Py_ssize_t step = 0, room = e.before + rank * f.chunk if f.plan == BATCH else 0
-    store_state(f, e, f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
     while step < f.steps and rows_at(f, e, step) > 0:
         step = forward_chunk(f, e, step, room, team, rank, size)
         if step < 0:
@@ -77,15 +76,29 @@ cdef bint forward_groups(const Forward *f, fr_team *team, int rank, int size) no
     """All steps of the groups, with the team; true: stop."""
     cdef Extent e
     cdef Py_ssize_t step
-    cdef int group = take_group(f.group, f.groups, f.steps, -1, team)
+    cdef int group = take_group(f.group, f.groups, -1, team)
     while group >= 0:
         e = group_extent(f, group)
         step = forward_chunk(f, &e, f.group[group].done, rank * max(f.chunk, group_rows(f)), team, rank, size)
         if step < 0:
             return True
-        leave_group(f.group, group, step)
-        group = take_group(f.group, f.groups, f.steps, group, team)
+        leave_group(f.group, group, step, group_tokens(f, group, step, f.steps))
+        group = take_group(f.group, f.groups, group, team)
     return fr_stopping(team)
+
+
+cdef bint piece_steps(const Forward *f, const Extent *e, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
+                      int size) noexcept nogil:
+    """The steps of a piece, whose x W lie in f.g from its beginning, for an extent; true: stop."""
+    cdef Py_ssize_t step, at
+    for step in range(step0, step1):
+        if rows_at(f, e, step) > 0:
+            at = f.offset[step] + e.row0 - f.offset[step0]
+            if forward_step(f, e, step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
+                return True
+        if not e.sync and fr_stopping(team):
+            break       # where all meet next they learn of it
+    return False
 
 
 cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_team *team, int rank,
@@ -93,10 +106,9 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
     """All steps with room for the gates of a few: the team makes x W for these, then each thread its part of them."""
     cdef Source w = input_source(f.m)
     cdef Lots lots
-    cdef Py_ssize_t step, step0 = 0, step1, base, at
-    cdef int i
-    for i in range(count):
-        store_state(f, &extents[i], f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
+    cdef Extent e
+    cdef Py_ssize_t step0 = 0, step1, base
+    cdef int i, group
     while step0 < f.steps:
         base, step1 = f.offset[step0], step0 + 1
         while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
@@ -106,16 +118,22 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
         input_products(f, base, &w, &lots, team, rank, size)
         if fr_barrier(team, size):
             return True
-        for i in range(count):
-            for step in range(step0, step1):
-                if rows_at(f, &extents[i], step) > 0:
-                    at = f.offset[step] + extents[i].row0 - base
-                    if forward_step(f, &extents[i], step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
-                        return True
-                if not extents[i].sync and fr_stopping(team):
-                    break
+        if f.groups > 0:
+            group = take_group(f.group, f.groups, -1, team)
+            while group >= 0:
+                e = group_extent(f, group)
+                if piece_steps(f, &e, step0, step1, team, rank, size):
+                    return True
+                leave_group(f.group, group, step1, 0)
+                group = take_group(f.group, f.groups, group, team)
+        else:
+            for i in range(count):
+                if piece_steps(f, &extents[i], step0, step1, team, rank, size):
+                    return True
         if fr_barrier(team, size):
             return True
+        if rank == 0:
+            begin_rows(f, step1, f.steps)
         step0 = step1
     return False
 
@@ -129,11 +147,13 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
     load_state(f, rank, size)
     if rank == 0:
         fr_take_anew(team)
-        begin_groups(f.group, f.groups)
+        begin_rows(f, 0, f.steps)
     if fr_barrier(team, size):
         return True
     if f.plan == BATCH or f.plan == HIDDEN or rank == 0:
         count = extents_of(f, rank, size, extents)
+    for i in range(count):
+        store_state(f, &extents[i], f.active[0] if f.steps > 0 else 0, f.B, f.h0, f.c0)
     if f.groups > 0 and not f.pieces:
         if forward_groups(f, team, rank, size):
             return True
