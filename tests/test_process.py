@@ -38,7 +38,26 @@ def test_the_default_respects_the_environment():
     assert python(ask, OMP_NUM_THREADS="1") == "1"
     assert python(ask, FASTRNN_NUM_THREADS="3") == "3"
     assert python(ask, OMP_NUM_THREADS="1", FASTRNN_NUM_THREADS="3") == "3", "the nearer word wins"
-    assert python(ask, OMP_NUM_THREADS="1,4") == "1", "OpenMP's list form: the outer level counts"
+
+
+@pytest.mark.parametrize("given", ["2", "3"])
+def test_a_team_smaller_than_asked_for(given):
+    """OpenMP may give fewer threads: then one has more rows than tokens in a product x W."""
+    ask = """
+import os
+import fastrnn
+from helpers import digest, forward_numbers
+from strategies import Case
+case = Case(cell="lstm", T=2, B=600, I=60, H=600)
+data, seen = case.data(), set()
+for plan in ("serial", "batch"):
+    os.environ["FASTRNN_PLAN"] = plan
+    with fastrnn.threads(60):
+        y, (h, c) = forward_numbers(case, data)
+    seen.add(digest({"y": y, "h": h, "c": c}))
+print(len(seen))
+"""
+    assert python(ask, OMP_THREAD_LIMIT=given) == "1"
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
