@@ -51,6 +51,8 @@ _BASE = (
     Case(cell="lstm", T=110, B=45, I=3, H=9, P=7, peephole=True, recurrent_mask=True, state=True),
     Case(cell="gru", T=120, B=43, I=3, H=11, reset_after=False, recurrent_mask=True, reverse=True),
     Case(cell="rnn", T=130, B=83, I=50, H=10, activation="gelu"),
+    # tokens and columns enough for weight gradients in groups
+    Case(cell="lstm", T=34, B=37, I=5, H=80),
     # sums too long to be taken in one piece, whatever the SIMD width
     Case(cell="lstm", T=2, B=20, I=1300, H=40, P=1090, state=True),
     Case(cell="gru", T=1, B=14, I=70, H=1060, reset_after=False, state=True),
