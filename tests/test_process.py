@@ -38,6 +38,7 @@ def test_the_default_respects_the_environment():
     assert python(ask, OMP_NUM_THREADS="1") == "1"
     assert python(ask, FASTRNN_NUM_THREADS="3") == "3"
     assert python(ask, OMP_NUM_THREADS="1", FASTRNN_NUM_THREADS="3") == "3", "the nearer word wins"
+    assert python(ask, OMP_NUM_THREADS="1,4") == "1", "OpenMP's list form: the outer level counts"
 
 
 @pytest.mark.parametrize("given", ["2", "3"])

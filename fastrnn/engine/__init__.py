@@ -8,7 +8,7 @@ Weights and products: ``panels`` (matrices packed for the register tiles), ``wei
 
 A recurrent job: ``ragged`` (rows and tokens), ``job`` (one direction of one layer over one batch), ``buffers`` (what
 memory it takes), ``plan`` (how threads divide it: the cost model), ``extent`` (what a thread works on),
-``groups`` (rows that threads take in turn).
+``groups`` (work that threads take in turn).
 
 The time loop: ``recurrent`` (forward, and the door), ``bptt`` (back), ``step`` (one step of either), ``inputs`` (x W
 and dx, for many steps at once), ``recompute`` (``memory="low"``: gates made again).

@@ -1,9 +1,9 @@
 """The time loop: forward and back-propagation through time, OpenMP over the batch.
 
 Each function here is one thread's part of a parallel region. A thread works on an extent: some sorted rows and some
-hidden units. In the batch plan that is some rows and all units (enough rows are dealt in groups, some
-steps at a time, to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same
-code runs all plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
+hidden units. In the batch plan that is some rows and all units (enough rows are dealt in groups, some steps at a time,
+to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same code runs all
+plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
 
 Here is the way forward and the door to both; the way back is in bptt.pyx, a step of either in step.pyx.
 """
