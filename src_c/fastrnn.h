@@ -183,7 +183,7 @@ typedef struct {
                        void *sums, int add);
     /* dst (m * k elements): columns [col, col + m) of the k rows, tile by tile; m <= FR_LEFT. */
     void (*pack_left)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m);
-    /* C[i][j] = (C[i][j] if add) + sum over k of left[k][i] * right[k][j] for i < m, j < n <= outer_units: one panel. */
+    /* C[i][j] = (C[i][j] if add) + sum over k of left[k][i] * right[k][j] for i < m, j < n: the panels of n columns. */
     void (*outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
                   void *c, ptrdiff_t ldc, int add);
     /* out[j] = (out[j] if add) + the chain over k of a[k][col_a + j] * b[k][j], j < n. */

@@ -153,12 +153,9 @@ INLINE void M(gather)(const M(panel) * panel, const REAL *row, const ptrdiff_t *
     }
 }
 
-/* Into how many equal parts the depth of a panel is cut, so that a part stays in a near cache. */
-INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t width) {
-    const ptrdiff_t bytes = width * (ptrdiff_t)sizeof(REAL);
-    if (k * bytes <= PANEL_BYTES) return 1;
-    const ptrdiff_t most = PANEL_BYTES / bytes;
-    return (k + most - 1) / most;
+/* Into how many equal parts of at most `most` a depth is cut, so that a part stays in a near cache. */
+INLINE ptrdiff_t M(depth_parts)(ptrdiff_t k, ptrdiff_t most) {
+    return k <= most ? 1 : (k + most - 1) / most;
 }
 
 /* The tiles of some rows of a panel: c[i][at_c] = init[i][at_init] + a[i] b. From unpacked weights: */
@@ -189,7 +186,8 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const ptrdiff_t *at_c) {
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
-    const ptrdiff_t parts = tiles == 1 ? 1 : M(depth_parts)(k, panel->width);
+    const ptrdiff_t most = PANEL_BYTES / (panel->width * (ptrdiff_t)sizeof(REAL));
+    const ptrdiff_t parts = tiles == 1 ? 1 : M(depth_parts)(k, most);
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         const REAL *now = b + k0 * panel->width;
@@ -206,55 +204,111 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
     }
 }
 
-/* Incomplete vectors stay on the stack until they are done. */
-static void M(product)(const fr_product *p) {
+/* Where the pieces of a panel begin in a row whose groups are `group` apart. */
+INLINE void M(places)(const M(panel) * panel, ptrdiff_t group, ptrdiff_t *at) {
+    for (int v = 0; v < panel->pieces; v++) at[v] = panel->group[v] * group + panel->unit[v];
+}
+
+/* `count` whole panels: tile by tile of the rows, which stay in the first cache while the panels pass and the result is
+ * written along its rows. `next` behind each panel lies what is read after this lot; of each k of that the i-th tile
+ * brings the i-th vector in. */
+static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_t count,
+                           ptrdiff_t parts, ptrdiff_t next) {
+    static const REAL zeros[LANES] = {0};
+    const REAL *none[FR_MAX_ROWS];
+    ptrdiff_t at_init[FR_MAX_VECTORS] = {0}, at_c[FR_MAX_VECTORS];
+    const ptrdiff_t way = p->down ? -1 : 1, units = way * UNIT_VECTORS(p->groups) * LANES;
+    const ptrdiff_t tallest = tile_rows[panel->vectors];
+    const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
+    for (int r = 0; r < FR_MAX_ROWS; r++) none[r] = zeros;
+    for (ptrdiff_t part = 0; part < parts; part++) {
+        const ptrdiff_t k0 = M(tile_start)(p->k, parts, part);
+        const ptrdiff_t k = M(tile_start)(p->k, parts, part + 1) - k0;
+        const ptrdiff_t ahead = part + 1 < parts ? k * panel->width : next - k0 * panel->width;
+        const ptrdiff_t move = part || p->init ? units : 0;
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
+            const ptrdiff_t rows = M(tile_start)(p->rows, tiles, i + 1) - first;
+            const M(tile) tile = M(tiles)[panel->vectors][rows];
+            const REAL *const *a = (const REAL *const *)p->a + first;
+            REAL *const *c = (REAL *const *)p->c + first;
+            const REAL *const *init = part      ? (const REAL *const *)c
+                                      : p->init ? (const REAL *const *)p->init + first
+                                                : none;
+            const REAL *b = (const REAL *)p->b + panel->offset * p->k + k0 * panel->width;
+            M(places)(panel, p->c_group, at_c);
+            if (move) M(places)(panel, part ? p->c_group : p->init_group, at_init);
+            for (ptrdiff_t j = 0; j < count; j++, b += way * panel->width * p->k) {
+                tile(k, a, k0, b, i < panel->vectors ? ahead + i * LANES : 0, init, at_init, c,
+                     at_c);
+                for (int v = 0; v < panel->vectors; v++) {
+                    at_init[v] += move;
+                    at_c[v] += units;
+                }
+            }
+        }
+    }
+}
+
+/* One panel, raw or packed, band by band; incomplete vectors stay on the stack until they are done. */
+static void M(product_panel)(const fr_product *p, const M(panel) * panel) {
     _Alignas(64) REAL copy[BAND * FR_MAX_VECTORS * LANES];
     static const REAL zeros[LANES] = {0};
-    const REAL *init[BAND];
+    const REAL *none[BAND];
     REAL *sums[BAND];
-    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS];
+    ptrdiff_t at_init[FR_MAX_VECTORS] = {0}, at_c[FR_MAX_VECTORS];
     const ptrdiff_t bands = (p->rows + BAND - 1) / BAND;
+    const REAL *b = (const REAL *)p->b + panel->offset * p->k;
+    const int direct = panel->full;
+    const ptrdiff_t *const at_from = direct || !p->init ? at_init : M(vector_at);
+    const ptrdiff_t *const at_to = direct ? at_c : M(vector_at);
+    M(places)(panel, p->c_group, at_c);
+    if (p->init) M(places)(panel, p->init_group, at_init);
+    for (ptrdiff_t band = 0; band < bands; band++) {
+        const ptrdiff_t first = M(tile_start)(p->rows, bands, band);
+        const ptrdiff_t rows = M(tile_start)(p->rows, bands, band + 1) - first;
+        const REAL *const *a = (const REAL *const *)p->a + first;
+        const REAL *const *from = p->init ? (const REAL *const *)p->init + first : none;
+        REAL *const *c = (REAL *const *)p->c + first, *const *to = direct ? c : sums;
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            none[r] = zeros;
+            sums[r] = copy + r * panel->width;
+            if (!direct && p->init) M(gather)(panel, from[r], at_init, NULL, sums[r]);
+        }
+        if (!direct && p->init) from = (const REAL *const *)sums;
+        if (p->b_row)
+            M(tiles_raw)(panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
+                         at_to);
+        else
+            M(tiles_packed)(panel, rows, p->k, a, b, b, from, at_from, to, at_to);
+        if (direct) continue;
+        for (ptrdiff_t r = 0; r < rows; r++)
+            for (int v = 0; v < panel->pieces; v++)
+                M(put)(c[r] + at_c[v], M(get)(sums[r] + panel->at[v], panel->lanes[v]),
+                       panel->lanes[v]);
+    }
+}
+
+/* Lots of whole panels that the second cache holds, and what is left. */
+static void M(product)(const fr_product *p) {
+    M(panel) panel;
+    const ptrdiff_t item = sizeof(REAL);
+    const ptrdiff_t parts = p->rows <= ROWS_4 ? 1 : M(depth_parts)(p->k, ROW_BYTES / item);
+    const ptrdiff_t whole = p->b_row ? 0 : p->n / (UNIT_VECTORS(p->groups) * LANES);
     const ptrdiff_t way = p->down ? -1 : 1;
-    ptrdiff_t at = p->down ? p->panel1 - 1 : p->panel0;
-    for (ptrdiff_t left = p->panel1 - p->panel0; left > 0; left--, at += way) {
-        M(panel) panel;
+    ptrdiff_t at = p->down ? p->panel1 - 1 : p->panel0, count;
+    for (ptrdiff_t left = p->panel1 - p->panel0; left > 0; left -= count, at += way * count) {
         M(set_panel)(p->groups, p->n, at, p->b_row != 0, &panel);
-        const int direct = panel.full;
-        const REAL *b = (const REAL *)p->b + panel.offset * p->k, *next = p->b;
-        next += M(panel_offset)(p->groups, left > 1 ? at + way : at) * p->k;
-        for (int v = 0; v < panel.pieces; v++) {
-            at_c[v] = panel.group[v] * p->c_group + panel.unit[v];
-            at_init[v] = p->init ? panel.group[v] * p->init_group + panel.unit[v] : 0;
+        if (at >= whole) {
+            count = 1;
+            M(product_panel)(p, &panel);
+            continue;
         }
-        for (ptrdiff_t band = 0; band < bands; band++) {
-            const ptrdiff_t first = M(tile_start)(p->rows, bands, band);
-            const ptrdiff_t rows = M(tile_start)(p->rows, bands, band + 1) - first;
-            const REAL *const *a = (const REAL *const *)p->a + first;
-            const REAL *const *from = p->init ? (const REAL *const *)p->init + first : init;
-            REAL *const *c = (REAL *const *)p->c + first, *const *to = direct ? c : sums;
-            const ptrdiff_t *at_from = at_init, *const at_to = direct ? at_c : M(vector_at);
-            for (ptrdiff_t r = 0; r < rows; r++) {
-                if (!p->init) init[r] = zeros;
-                if (!direct) sums[r] = copy + r * panel.width;
-            }
-            if (!panel.full && p->init) {
-                for (ptrdiff_t r = 0; r < rows; r++)
-                    M(gather)(&panel, from[r], at_init, NULL, sums[r]);
-                from = (const REAL *const *)sums;
-                at_from = M(vector_at);
-            }
-            if (p->b_row)
-                M(tiles_raw)(&panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
-                             at_to);
-            else
-                M(tiles_packed)(&panel, rows, p->k, a, b, band + 1 < bands ? b : next, from,
-                                at_from, to, at_to);
-            if (direct) continue;
-            for (ptrdiff_t r = 0; r < rows; r++)
-                for (int v = 0; v < panel.pieces; v++)
-                    M(put)(c[r] + at_c[v], M(get)(sums[r] + panel.at[v], panel.lanes[v]),
-                           panel.lanes[v]);
-        }
+        const ptrdiff_t most = LOT_BYTES / (panel.width * (p->k / parts + 1) * item);
+        count = p->down || left < whole - at ? left : whole - at;
+        if (count > most) count = most > 0 ? most : 1;
+        M(product_lot)(p, &panel, count, parts,
+                       count < left ? way * count * panel.width * p->k : 0);
     }
 }
 
@@ -303,27 +357,32 @@ static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdi
     }
 }
 
+/* A tile of the left factor stays in the first cache while the panels pass, so that C is written along its rows. */
 static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
                      void *c_, ptrdiff_t ldc, int add) {
-    const ptrdiff_t vectors = (n + LANES - 1) / LANES, tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
+    const ptrdiff_t width = OUTER_VECTORS * LANES, tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
     _Alignas(64) REAL copy[FR_MAX_ROWS * OUTER_VECTORS * LANES];
     for (ptrdiff_t i = 0; i < tiles; i++) {
         const ptrdiff_t first = M(tile_start)(m, tiles, i),
                         count = M(tile_start)(m, tiles, i + 1) - first;
-        const REAL *a = (const REAL *)left + first * k;
+        const REAL *a = (const REAL *)left + first * k, *b = right;
         REAL *c = (REAL *)c_ + first * ldc;
-        if (n == vectors * LANES) {
-            M(outer_tiles)[vectors][count](k, a, right, c, ldc, add);
-            continue;
-        }
-        M(outer_tiles)[vectors][count](k, a, right, copy, vectors * LANES, 0);
-        for (ptrdiff_t r = 0; r < count; r++)
-            for (ptrdiff_t v = 0; v < vectors; v++) {
-                const ptrdiff_t lanes = n - v * LANES < LANES ? n - v * LANES : LANES;
-                REAL *out = c + r * ldc + v * LANES;
-                const V(vec) sum = V(load)(copy + (r * vectors + v) * LANES);
-                V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
+        for (ptrdiff_t at = 0; at < n; at += width, b += width * k, c += width) {
+            const ptrdiff_t units = n - at < width ? n - at : width;
+            const ptrdiff_t vectors = (units + LANES - 1) / LANES;
+            if (units == vectors * LANES) {
+                M(outer_tiles)[vectors][count](k, a, b, c, ldc, add);
+                continue;
             }
+            M(outer_tiles)[vectors][count](k, a, b, copy, vectors * LANES, 0);
+            for (ptrdiff_t r = 0; r < count; r++)
+                for (ptrdiff_t v = 0; v < vectors; v++) {
+                    const ptrdiff_t lanes = units - v * LANES < LANES ? units - v * LANES : LANES;
+                    REAL *out = c + r * ldc + v * LANES;
+                    const V(vec) sum = V(load)(copy + (r * vectors + v) * LANES);
+                    V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
+                }
+        }
     }
 }
 

@@ -48,11 +48,16 @@
 #define OUTER_VECTORS \
     2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
 #define OUTER_ROWS ROWS_2
-/* Bytes of a packed panel that stay in the first cache while a band of rows passes. */
-#ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB of it, other CPUs 32 */
+/* What stays near, in bytes: of a panel while a band of rows passes and of each row of a tile while panels pass, in the
+ * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
+#ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB */
 #define PANEL_BYTES (32 * 1024)
+#define ROW_BYTES (4 * 1024)
+#define LOT_BYTES (512 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
+#define ROW_BYTES (2 * 1024)
+#define LOT_BYTES (128 * 1024)
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
 #define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)

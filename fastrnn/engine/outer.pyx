@@ -79,7 +79,7 @@ cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1
     cdef Py_ssize_t panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
     cdef Py_ssize_t across = min(<Py_ssize_t> size, o.blocks * panels)
     cdef Py_ssize_t held = panels_held(o, (o.blocks * panels + across - 1) // across), l0, l1 = p0
-    cdef Py_ssize_t first = b * FR_BLOCK, count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first), at, q, q0, q1, lo, hi, m
+    cdef Py_ssize_t first = b * FR_BLOCK, count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first), at, q0, q1, lo, hi, m
     cdef char *right = scratch + rank * held * panel_size
     cdef char *left = scratch + size * held * panel_size + rank * FR_LEFT * FR_BLOCK * item
     cdef const Term *t
@@ -99,13 +99,12 @@ cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1
             while lo < hi:
                 m = min(<Py_ssize_t> FR_LEFT, hi - lo)
                 k.pack_left(left, count, t.a + first, t.first + lo, m)
-                for at in range(l0, l1):
-                    block = <int> (at // panels)
-                    q = at % panels
-                    if t.out[block] != NULL:
-                        k.outer(count, left, m, right + (at - l0) * width * count * item,
-                                min(width, o.n - q * width), t.out[block] + (lo * t.ld_out + q * width) * item,
-                                t.ld_out, t.add or b != last)
+                for block in range(o.blocks):
+                    q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
+                    if q0 < q1 and t.out[block] != NULL:
+                        k.outer(count, left, m, right + (block * panels + q0 - l0) * width * count * item,
+                                min(o.n, q1 * width) - q0 * width,
+                                t.out[block] + (lo * t.ld_out + q0 * width) * item, t.ld_out, t.add or b != last)
                 lo += m
                 if rank == 0:
                     poll(team)

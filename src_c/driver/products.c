@@ -154,11 +154,7 @@ static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrd
         }
     k->pack_left(left->data, tokens, rows_a, m0, m);
     k->pack_right(right->data, tokens, rows_b, col, n, sums->data, add);
-    for (ptrdiff_t p = 0; p < panels; p++) {
-        const ptrdiff_t width = n - p * units < units ? n - p * units : units;
-        k->outer(tokens, left->data, m, at(right, p * tokens * units), width, at(c, p * units), ldc,
-                 add);
-    }
+    k->outer(tokens, left->data, m, right->data, n, c->data, ldc, add);
     k->pack_right(right->data, tokens, rows_b, col, n, NULL, add);
     check_finish();
 }
@@ -197,14 +193,17 @@ void check_products(const fr_kernels *k) {
                     product_case(k, rows, depths[d], groups, sizes[i], 1, init, (int)(rows % 3));
             }
         }
-    for (ptrdiff_t groups = 1; groups <= FR_MAX_GROUPS;
-         groups++) /* panels in parts of their depth */
-        for (int i = 0; i < 2 * INITS; i++)
-            product_case(k, 50 + i, 800, groups, 15 + i, 0, (enum init)(i % INITS), i % 3);
+    for (ptrdiff_t groups = 1; groups <= FR_MAX_GROUPS; groups++)
+        for (int i = 0; i < 2 * INITS; i++) { /* parts of the depth, and lots of panels */
+            const enum init init = (enum init)(i % INITS);
+            const ptrdiff_t n = 5 * fr_panel_units(k, groups) + i % 3;
+            product_case(k, 50 + i, 1030, groups, 15 + i, 0, init, i % 3);
+            product_case(k, 7 + i, 600, groups, n, 0, init, 0);
+        }
     for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
             for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m, n, add);
-    outer_case(k, FR_BLOCK, 1, FR_LEFT, k->outer_units, 1);
+    outer_case(k, FR_BLOCK, 1, FR_LEFT, 3 * k->outer_units + 5, 1);
     for (int i = 0; i < COUNT(sizes); i++)
         for (int add = 0; add < 2; add++) dot_columns_case(k, 1 + 3 * i, sizes[i], add);
 }
