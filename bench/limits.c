@@ -40,6 +40,9 @@ size_t tile_passes(const float *rows, const vec *panel, size_t depth, size_t pas
     vec sum[ROWS][VECTORS] = {{{0}}};
     for (size_t pass = 0; pass < passes; pass++) {
         const vec *b = panel;
+        __asm__ volatile(
+            ""
+            : "+r"(b)); /* another pass is not the same as this one; the sums stay in registers */
         for (const float *a = rows; a < rows + depth; a++, b += VECTORS) {
             vec w[VECTORS];
             UNROLL for (int v = 0; v < VECTORS; v++) w[v] = b[v];
@@ -48,7 +51,6 @@ size_t tile_passes(const float *rows, const vec *panel, size_t depth, size_t pas
                 UNROLL for (int v = 0; v < VECTORS; v++) sum[i][v] += x * w[v];
             }
         }
-        __asm__ volatile("" ::: "memory");
     }
     for (int i = 0; i < ROWS; i++) {
         for (int v = 0; v < VECTORS; v++) kept = sum[i][v][0];
