@@ -56,7 +56,6 @@ const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS)) = {
     .product = M(product),
     .outer_units = OUTER_VECTORS * LANES,
     .pack_right = M(pack_right),
-    .pack_left = M(pack_left),
     .outer = M(outer),
     .dot_columns = M(dot_columns),
     .forward = {M(rnn_forward), M(lstm_forward), M(gru_forward), M(gru_reset_forward),

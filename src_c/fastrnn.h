@@ -66,7 +66,6 @@ enum {
     FR_MAX_GROUPS = 4,
     FR_MAX_VECTORS = 4, /* vectors side by side in a tile */
     FR_MAX_ROWS = 12,   /* rows of the tallest tile */
-    FR_LEFT = 132,      /* columns that pack_left takes at most; whole tiles of 12 and of 6 */
     FR_RAW_ROWS = 4,    /* rows up to which a product may read unpacked weights */
     FR_MAX_STATES = 3,  /* arrays that an optimizer keeps beside a parameter */
     FR_MAX_FACTORS = 6
@@ -176,16 +175,16 @@ typedef struct {
                  ptrdiff_t panel0, ptrdiff_t panel1);
     void (*product)(const fr_product *p);
 
-    /* Both factors of a weight gradient are packed for a block of k <= FR_BLOCK tokens.
+    /* The right factor of weight gradients, packed for a block of k <= FR_BLOCK tokens.
      * dst[panel][k][outer_units]: columns [col, col + n) of the k rows, zero beyond n. sums: NULL or (n,): the chain of
      * each column over the k rows, stored, or added to what is there if add. */
     void (*pack_right)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n,
                        void *sums, int add);
-    /* dst (m * k elements): columns [col, col + m) of the k rows, tile by tile; m <= FR_LEFT. */
-    void (*pack_left)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m);
-    /* C[i][j] = (C[i][j] if add) + sum over k of left[k][i] * right[k][j] for i < m, j < n: the panels of n columns. */
-    void (*outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
-                  void *c, ptrdiff_t ldc, int add);
+    /* Columns [col, col + m) of the k rows times the packed panels. C[p][i][j] = (C[p][i][j] if add) + sum over k of
+     * rows[k][col + i] * right[p][k][j] for i < m, j < n[p] <= outer_units; c[p] is NULL where a panel is left out. */
+    void (*outer)(ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m,
+                  const void *right, ptrdiff_t panels, void *const *c, const ptrdiff_t *n,
+                  ptrdiff_t ldc, int add);
     /* out[j] = (out[j] if add) + the chain over k of a[k][col_a + j] * b[k][j], j < n. */
     void (*dot_columns)(ptrdiff_t k, const void *const *a, ptrdiff_t col_a, const void *const *b,
                         ptrdiff_t n, void *out, int add);

@@ -339,46 +339,49 @@ static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrd
     }
 }
 
-static void M(pack_left)(void *dst_, ptrdiff_t k, const void *const *rows, ptrdiff_t col,
-                         ptrdiff_t m) {
-    REAL *dst = dst_;
-    const ptrdiff_t tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
-    ptrdiff_t start[FR_LEFT + 1];
-    for (ptrdiff_t i = 0; i <= tiles; i++) start[i] = M(tile_start)(m, tiles, i);
-    for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
-        const REAL *from = (const REAL *)rows[j] + col;
-        for (ptrdiff_t i = 0; i < tiles; i++) {
-            const ptrdiff_t first = start[i], count = start[i + 1] - first;
-            REAL *to = dst + first * k + j * count;
-            ptrdiff_t u = 0;
-            for (; u + LANES <= count; u += LANES) V(store)(to + u, V(load)(from + first + u));
-            if (u < count) V(storen)(to + u, V(loadn)(from + first + u, count - u), count - u);
+/* to[j][i] = rows[j][col + i] for i < count; of each row `there` columns exist. Whole vectors are moved where they are
+ * there, and what is too much the next row overwrites. */
+INLINE void M(pack_left)(ptrdiff_t k, const REAL *const *rows, ptrdiff_t col, ptrdiff_t count,
+                         ptrdiff_t there, REAL *to) {
+    ptrdiff_t j = 0;
+    if (count <= LANES && there >= LANES)
+        for (; (k - j) * count >= LANES; j++) V(store)(to + j * count, V(load)(rows[j] + col));
+    for (; j < k; j++) {
+        for (ptrdiff_t u = 0; u < count; u += LANES) {
+            const ptrdiff_t lanes = count - u < LANES ? count - u : LANES;
+            M(put)(to + j * count + u, M(get)(rows[j] + col + u, lanes), lanes);
         }
     }
 }
 
-/* A tile of the left factor stays in the first cache while the panels pass, so that C is written along its rows. */
-static void M(outer)(ptrdiff_t k, const void *left, ptrdiff_t m, const void *right, ptrdiff_t n,
-                     void *c_, ptrdiff_t ldc, int add) {
+/* One tile of rows after the other: its left factor, packed, stays in the first cache while the panels pass, and C is
+ * written along its rows. Meanwhile the next tile's left factor comes nearer. */
+static void M(outer)(ptrdiff_t k, const void *const *rows_, ptrdiff_t col, ptrdiff_t m,
+                     const void *right, ptrdiff_t panels, void *const *c, const ptrdiff_t *n,
+                     ptrdiff_t ldc, int add) {
+    const REAL *const *rows = (const REAL *const *)rows_;
     const ptrdiff_t width = OUTER_VECTORS * LANES, tiles = (m + OUTER_ROWS - 1) / OUTER_ROWS;
-    _Alignas(64) REAL copy[FR_MAX_ROWS * OUTER_VECTORS * LANES];
+    _Alignas(64) REAL left[FR_BLOCK * OUTER_ROWS], copy[OUTER_ROWS * OUTER_VECTORS * LANES];
     for (ptrdiff_t i = 0; i < tiles; i++) {
-        const ptrdiff_t first = M(tile_start)(m, tiles, i),
-                        count = M(tile_start)(m, tiles, i + 1) - first;
-        const REAL *a = (const REAL *)left + first * k, *b = right;
-        REAL *c = (REAL *)c_ + first * ldc;
-        for (ptrdiff_t at = 0; at < n; at += width, b += width * k, c += width) {
-            const ptrdiff_t units = n - at < width ? n - at : width;
-            const ptrdiff_t vectors = (units + LANES - 1) / LANES;
-            if (units == vectors * LANES) {
-                M(outer_tiles)[vectors][count](k, a, b, c, ldc, add);
+        const ptrdiff_t first = M(tile_start)(m, tiles, i);
+        const ptrdiff_t last = M(tile_start)(m, tiles, i + 1), count = last - first;
+        M(pack_left)(k, rows, col + first, count, m - first, left);
+        for (ptrdiff_t p = 0; p < panels; p++) {
+            if (!c[p]) continue;
+            for (ptrdiff_t j = k * p / panels; j < k * (p + 1) / panels && last < m; j++)
+                FETCH(rows[j] + col + (last + count < m ? last + count : m) - 1);
+            const ptrdiff_t vectors = (n[p] + LANES - 1) / LANES;
+            const REAL *b = (const REAL *)right + p * width * k;
+            REAL *to = (REAL *)c[p] + first * ldc;
+            if (n[p] == vectors * LANES) {
+                M(outer_tiles)[vectors][count](k, left, b, to, ldc, add);
                 continue;
             }
-            M(outer_tiles)[vectors][count](k, a, b, copy, vectors * LANES, 0);
+            M(outer_tiles)[vectors][count](k, left, b, copy, vectors * LANES, 0);
             for (ptrdiff_t r = 0; r < count; r++)
                 for (ptrdiff_t v = 0; v < vectors; v++) {
-                    const ptrdiff_t lanes = units - v * LANES < LANES ? units - v * LANES : LANES;
-                    REAL *out = c + r * ldc + v * LANES;
+                    const ptrdiff_t lanes = n[p] - v * LANES < LANES ? n[p] - v * LANES : LANES;
+                    REAL *out = to + r * ldc + v * LANES;
                     const V(vec) sum = V(load)(copy + (r * vectors + v) * LANES);
                     V(storen)(out, add ? V(add)(V(loadn)(out, lanes), sum) : sum, lanes);
                 }

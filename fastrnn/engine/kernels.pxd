@@ -29,7 +29,6 @@ cdef extern from "fastrnn.h" nogil:
         FR_BLOCK
         FR_MAX_GROUPS
         FR_MAX_VECTORS
-        FR_LEFT
         FR_RAW_ROWS
         FR_MAX_STATES
         FR_MAX_FACTORS
@@ -125,10 +124,8 @@ cdef extern from "fastrnn.h" nogil:
         void (*product)(const fr_product *p) noexcept nogil
         void (*pack_right)(void *dst, Py_ssize_t k, const void *const *rows, Py_ssize_t col, Py_ssize_t n,
                            void *sums, int add) noexcept nogil
-        void (*pack_left)(void *dst, Py_ssize_t k, const void *const *rows, Py_ssize_t col,
-                          Py_ssize_t m) noexcept nogil
-        void (*outer)(Py_ssize_t k, const void *left, Py_ssize_t m, const void *right, Py_ssize_t n, void *c,
-                      Py_ssize_t ldc, int add) noexcept nogil
+        void (*outer)(Py_ssize_t k, const void *const *rows, Py_ssize_t col, Py_ssize_t m, const void *right,
+                      Py_ssize_t panels, void *const *c, const Py_ssize_t *n, Py_ssize_t ldc, int add) noexcept nogil
         void (*dot_columns)(Py_ssize_t k, const void *const *a, Py_ssize_t col_a, const void *const *b, Py_ssize_t n,
                             void *out, int add) noexcept nogil
         void (*forward[5])(const fr_forward *s) noexcept nogil

@@ -2,7 +2,8 @@
 
 from .core cimport fr_stopping, fr_team, poll, times
 from .groups cimport leave_group, take_group
-from .kernels cimport FR_BLOCK, FR_LEFT, fr_kernels
+from .kernels cimport FR_BLOCK, fr_kernels
+from .plan cimport second_cache
 from .share cimport share
 
 
@@ -17,29 +18,36 @@ cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t
 
 
 cdef enum:
-    RIGHT_BYTES = 1 << 19       # of packed panels of d that a thread holds: they stay in its second cache
+    MOST_HELD = 128             # panels of d that a thread packs at a time, whatever their size
+    ROWS_AT_ONCE = 132          # of a result between two looks for signals: whole tiles of 12 and of 6
 
 
-cdef Py_ssize_t panels_held(const Outer *o, Py_ssize_t panels) noexcept nogil:
-    """How many of its panels of d a thread packs at a time."""
-    return max(<Py_ssize_t> 1, min(panels, RIGHT_BYTES // (o.k.outer_units * FR_BLOCK * o.k.itemsize)))
+cdef Py_ssize_t panels_of(const Outer *o) noexcept nogil:
+    """How many panels d has; a block has whole ones."""
+    return o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units)
+
+
+cdef Py_ssize_t panels_held(const Outer *o, int size) noexcept nogil:
+    """How many of its panels of d each of `size` threads packs at a time: as many as half of its second cache holds."""
+    cdef Py_ssize_t panels = panels_of(o), shares = o.groups if o.groups > 0 else min(<Py_ssize_t> size, panels)
+    cdef Py_ssize_t near = <Py_ssize_t> (second_cache / 2) // (o.k.outer_units * FR_BLOCK * o.k.itemsize)
+    near = max(<Py_ssize_t> 1, min(near, <Py_ssize_t> MOST_HELD))
+    return min((panels + shares - 1) // max(shares, <Py_ssize_t> 1), near)
 
 
 cdef size_t outer_scratch(const Outer *o, int threads) except 0:
-    """Bytes that outer_blocks needs for a team of up to `threads`: panels of d, and for each thread a piece of a left
-    factor, packed."""
-    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), most = 0, across, size
+    """Bytes that outer_blocks needs for a team of up to `threads`: panels of d."""
+    cdef Py_ssize_t most = 0
+    cdef int size
     for size in range(1, threads + 1):
-        across = min(size, panels)
-        most = max(most, size * panels_held(o, (panels + across - 1) // max(across, 1)))
-    panels = most
-    return times(times(panels * o.k.outer_units + threads * FR_LEFT, FR_BLOCK), o.k.itemsize)
+        most = max(most, size * panels_held(o, size))
+    return times(times(most, o.k.outer_units * FR_BLOCK), o.k.itemsize)
 
 
 cdef void take_in_turn(Outer *o, int threads) noexcept:
     """Threads take panels of d a block of tokens further in turn, if there are enough of both; `group` needs room. One
     group more than threads: each packs the left factors for itself."""
-    cdef Py_ssize_t panels = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units)
+    cdef Py_ssize_t panels = panels_of(o)
     o.groups = threads + 1 if threads > 1 and panels >= 3 * (threads + 1) and o.tokens >= 4 * FR_BLOCK else 0
 
 
@@ -52,7 +60,7 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
     Threads share the panels of d (a gate block has whole panels), and the rows of the result only where there are more
     threads than panels.
     """
-    cdef Py_ssize_t total = o.blocks * ((o.n + o.k.outer_units - 1) // o.k.outer_units), b, done
+    cdef Py_ssize_t total = panels_of(o), b, done
     cdef int across = <int> min(<Py_ssize_t> size, total), group
     if block0 >= block1:
         return
@@ -73,16 +81,15 @@ cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, cha
 cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1, int row_share, int row_shares,
                       char *scratch, fr_team *team, int rank, int size) noexcept nogil:
     """One block of tokens, the panels p0 <= p < p1 and a share of the rows of the results. A thread packs its panels
-    once, reading along the rows of d, and the left factors once for each lot of panels."""
+    once, reading along the rows of d, the kernel the left factors once for each lot of panels."""
     cdef const fr_kernels *k = o.k
     cdef Py_ssize_t width = k.outer_units, panels = (o.n + width - 1) // width, item = k.itemsize
-    cdef Py_ssize_t panel_size = width * FR_BLOCK * item, last = (o.tokens - 1) // FR_BLOCK
-    cdef Py_ssize_t across = min(<Py_ssize_t> size, o.blocks * panels)
-    cdef Py_ssize_t held = panels_held(o, (o.blocks * panels + across - 1) // across), l0, l1 = p0
+    cdef Py_ssize_t last = (o.tokens - 1) // FR_BLOCK, held = panels_held(o, size), l0, l1 = p0
     cdef Py_ssize_t first = b * FR_BLOCK, count = min(<Py_ssize_t> FR_BLOCK, o.tokens - first), at, q0, q1, lo, hi, m
-    cdef char *right = scratch + rank * held * panel_size
-    cdef char *left = scratch + size * held * panel_size + rank * FR_LEFT * FR_BLOCK * item
+    cdef char *right = scratch + rank * held * width * FR_BLOCK * item
     cdef const Term *t
+    cdef void *out[MOST_HELD]
+    cdef Py_ssize_t n[MOST_HELD]
     cdef int i, block
     while l1 < p1:
         l0, l1 = l1, min(l1 + held, p1)
@@ -97,14 +104,14 @@ cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1
             t = &o.term[i]
             lo, hi = share(t.m, row_share, row_shares), share(t.m, row_share + 1, row_shares)
             while lo < hi:
-                m = min(<Py_ssize_t> FR_LEFT, hi - lo)
-                k.pack_left(left, count, t.a + first, t.first + lo, m)
-                for block in range(o.blocks):
-                    q0, q1 = max(l0 - block * panels, <Py_ssize_t> 0), min(l1 - block * panels, panels)
-                    if q0 < q1 and t.out[block] != NULL:
-                        k.outer(count, left, m, right + (block * panels + q0 - l0) * width * count * item,
-                                min(o.n, q1 * width) - q0 * width,
-                                t.out[block] + (lo * t.ld_out + q0 * width) * item, t.ld_out, t.add or b != last)
+                m = min(<Py_ssize_t> ROWS_AT_ONCE, hi - lo)
+                for at in range(l0, l1):
+                    block, q0 = <int> (at // panels), at % panels * width
+                    n[at - l0] = min(width, o.n - q0)
+                    out[at - l0] = t.out[block]
+                    if t.out[block] != NULL:
+                        out[at - l0] = t.out[block] + (lo * t.ld_out + q0) * item
+                k.outer(count, t.a + first, t.first + lo, m, right, l1 - l0, out, n, t.ld_out, t.add or b != last)
                 lo += m
                 if rank == 0:
                     poll(team)

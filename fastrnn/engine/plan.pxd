@@ -7,4 +7,6 @@ cdef enum Plan:
     BATCH       # a thread takes rows through all steps; no barrier inside
     HIDDEN      # a thread owns hidden units; a barrier per step
 
+cdef double second_cache       # bytes of a core's
+
 cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1

@@ -120,6 +120,8 @@ static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, p
     check_finish();
 }
 
+enum { OUTER_PANELS = 4 };
+
 /* C = A' B over a block of tokens, for the columns [m0, m0 + m) of A and [col, col + n) of B. */
 static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrdiff_t m,
                        ptrdiff_t n, int add) {
@@ -129,12 +131,12 @@ static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrd
     const ptrdiff_t col = 2, lda = m0 + m + 1, ldb = col + n + 3, ldc = n + 1;
     array *a = check_random(k, "a", (tokens - 1) * lda + m0 + m);
     array *b = check_random(k, "b", (tokens - 1) * ldb + col + n);
-    array *left = check_blank(k, "left", m * tokens),
-          *right = check_blank(k, "right", panels * tokens * units);
+    array *right = check_blank(k, "right", panels * tokens * units);
+    void *to[OUTER_PANELS];
+    ptrdiff_t wide[OUTER_PANELS];
     array *sums = check_random(k, "sums", n), *c = check_random(k, "c", (m - 1) * ldc + n);
     const void *const *rows_a = (const void *const *)check_rows(a, tokens, lda);
     const void *const *rows_b = (const void *const *)check_rows(b, tokens, ldb);
-    for (ptrdiff_t i = 0; i < left->n; i++) left->want[i] = CHECK_ANY;
     for (ptrdiff_t i = 0; i < right->n; i++) {
         const ptrdiff_t t = i / units % tokens, j = i / units / tokens * units + i % units;
         right->want[i] = j < n ? get(b, t * ldb + col + j) : 0;
@@ -152,9 +154,12 @@ static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrd
                 chain = check_link(k, get(a, t * lda + m0 + i), get(b, t * ldb + col + j), chain);
             c->want[i * ldc + j] = add ? check_round(k, get(c, i * ldc + j) + chain) : chain;
         }
-    k->pack_left(left->data, tokens, rows_a, m0, m);
     k->pack_right(right->data, tokens, rows_b, col, n, sums->data, add);
-    k->outer(tokens, left->data, m, right->data, n, c->data, ldc, add);
+    for (ptrdiff_t p = 0; p < panels; p++) {
+        to[p] = at(c, p * units);
+        wide[p] = n - p * units < units ? n - p * units : units;
+    }
+    k->outer(tokens, rows_a, m0, m, right->data, panels, to, wide, ldc, add);
     k->pack_right(right->data, tokens, rows_b, col, n, NULL, add);
     check_finish();
 }
@@ -203,7 +208,7 @@ void check_products(const fr_kernels *k) {
     for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
             for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m, n, add);
-    outer_case(k, FR_BLOCK, 1, FR_LEFT, 3 * k->outer_units + 5, 1);
+    outer_case(k, FR_BLOCK, 1, 11 * FR_MAX_ROWS, 3 * k->outer_units + 5, 1);
     for (int i = 0; i < COUNT(sizes); i++)
         for (int add = 0; add < 2; add++) dot_columns_case(k, 1 + 3 * i, sizes[i], add);
 }
