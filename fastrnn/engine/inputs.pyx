@@ -34,8 +34,9 @@ cdef void project_input(const Forward *f, const Extent *e, Py_ssize_t step0, Py_
     cdef const void *init[FR_BLOCK]
     cdef void *c[FR_BLOCK]
     cdef fr_product p
-    cdef Py_ssize_t step, r, first, item = f.k.itemsize, most = rows_at_once(m.inputs, f.ld_g)
+    cdef Py_ssize_t step, r, first, item = f.k.itemsize, most
     fill_product(f, a, init, c, &p)
+    most = rows_at_once(m.inputs, p.groups * (e.unit1 - e.unit0))
     p.b = m.w if f.raw else m.forward.w
     p.b_row = m.layout.gates * m.H if f.raw else 0
     p.panel0, p.panel1 = panel_at(f.k, p.groups, e.unit0), panel_at(f.k, p.groups, e.unit1)

@@ -9,6 +9,6 @@ cdef inline Py_ssize_t share(Py_ssize_t n, int rank, int size) noexcept nogil:
 
 
 cdef inline Py_ssize_t rows_at_once(Py_ssize_t depth, Py_ssize_t n) noexcept nogil:
-    """Rows of a product between two looks for signals: some 10 ms of work, and at most FR_BLOCK."""
-    cdef double rows = 1e9 / (2.0 * depth * n + 1)
+    """Rows of a product of n columns between two looks for signals: some 20 ms of work, and at most FR_BLOCK."""
+    cdef double rows = 2e9 / (2.0 * depth * n + 1)
     return <Py_ssize_t> min(max(rows, 8.0), <double> FR_BLOCK)
