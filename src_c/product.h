@@ -179,7 +179,8 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
 }
 
 /* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
- * it: of each k of that the i-th tile brings the i-th vector in. */
+ * it: of each k of that the i-th tile brings the i-th vector in. A panel of several parts that one tile reads comes from
+ * memory. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, const REAL *next,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
@@ -188,6 +189,7 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
     const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
     const ptrdiff_t most = PANEL_BYTES / (panel->width * (ptrdiff_t)sizeof(REAL));
     const ptrdiff_t parts = tiles == 1 ? 1 : M(depth_parts)(k, most);
+    const int stream = tiles == 1 && STREAMS(rows, panel->vectors) && k > 3 * most;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         const REAL *now = b + k0 * panel->width;
@@ -198,8 +200,10 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
             const REAL *const *const from = part ? (const REAL *const *)c : init;
             M(tiles)
             [panel->vectors][count](k1 - k0, a + r, k0, now,
-                                    i < panel->vectors ? ahead + i * LANES : 0, from + r,
-                                    part ? at_c : at_init, c + r, at_c);
+                                    stream               ? BRING_ALL
+                                    : i < panel->vectors ? ahead + i * LANES
+                                                         : 0,
+                                    from + r, part ? at_c : at_init, c + r, at_c);
         }
     }
 }

@@ -61,6 +61,10 @@
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
 #define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
+/* Those that can bring in all of a large panel that they alone read, STREAM rows of it ahead. */
+#define STREAMS(rows, vectors) ((rows) >= 3 && (rows) <= 4 && (vectors) > 2)
+#define STREAM 16
+#define BRING_ALL PTRDIFF_MIN
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
@@ -78,7 +82,7 @@ static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_R
 #endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile the
- * vector `ahead` of each of b comes nearer. */
+ * vector `ahead` of each of b comes nearer, or if that is BRING_ALL, where STREAMS, all that b has soon. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         ptrdiff_t ahead, const REAL *const *init, const ptrdiff_t *at_init,
                         REAL *const *c, const ptrdiff_t *at_c);
@@ -90,9 +94,10 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
                               int add);
 
-INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const REAL *const *a,
-                         ptrdiff_t first, const REAL *b, ptrdiff_t ahead, const REAL *const *init,
-                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c) {
+INLINE void M(tile_body)(const int rows, const int vectors, const int streams, ptrdiff_t k,
+                         const REAL *const *a, ptrdiff_t first, const REAL *b, ptrdiff_t ahead,
+                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                         const ptrdiff_t *at_c) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     const REAL *row[FR_MAX_ROWS];
     UNROLL for (int i = 0; i < rows; i++) {
@@ -119,7 +124,9 @@ INLINE void M(tile_body)(const int rows, const int vectors, ptrdiff_t k, const R
                 UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
             }
         }
-        if (BRINGS(rows, vectors)) FETCH(b + ahead);
+        UNROLL for (int v = 0; v < vectors && streams; v++)
+            FETCH(b + (STREAM * vectors + v) * LANES);
+        if (BRINGS(rows, vectors) && !streams) FETCH(b + ahead);
         b += vectors * LANES;
     }
     UNROLL for (int i = 0; i < rows; i++) {
@@ -182,7 +189,10 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
                                        const REAL *b, ptrdiff_t ahead, const REAL *const *init, \
                                        const ptrdiff_t *at_init, REAL *const *c,                \
                                        const ptrdiff_t *at_c) {                                 \
-        M(tile_body)(r, v, k, a, first, b, ahead, init, at_init, c, at_c);                      \
+        if (STREAMS(r, v) && ahead == BRING_ALL)                                                \
+            M(tile_body)(r, v, 1, k, a, first, b, ahead, init, at_init, c, at_c);               \
+        else                                                                                    \
+            M(tile_body)(r, v, 0, k, a, first, b, ahead, init, at_init, c, at_c);               \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE
