@@ -120,7 +120,7 @@ static void product_case(const fr_kernels *k, ptrdiff_t rows, ptrdiff_t inner, p
     check_finish();
 }
 
-enum { OUTER_PANELS = 4 };
+enum { OUTER_PANELS = 8 };
 
 /* C = A' B over a block of tokens, for the columns [m0, m0 + m) of A and [col, col + n) of B. */
 static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrdiff_t m,
@@ -204,6 +204,7 @@ void check_products(const fr_kernels *k) {
             const ptrdiff_t n = 5 * fr_panel_units(k, groups) + i % 3;
             product_case(k, 50 + i, 1030, groups, 15 + i, 0, init, i % 3);
             product_case(k, 7 + i, 600, groups, n, 0, init, 0);
+            product_case(k, 3 + i % 2, 1030, groups, 15 + i, 0, init, 0);
         }
     for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
