@@ -180,7 +180,7 @@ typedef struct {
      * each column over the k rows, stored, or added to what is there if add. */
     void (*pack_right)(void *dst, ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t n,
                        void *sums, int add);
-    /* Columns [col, col + m) of the k rows times the packed panels. C[p][i][j] = (C[p][i][j] if add) + sum over k of
+    /* Columns [col, col + m) of the k <= FR_BLOCK rows times the packed panels. C[p][i][j] = (C[p][i][j] if add) + sum over k of
      * rows[k][col + i] * right[p][k][j] for i < m, j < n[p] <= outer_units; c[p] is NULL where a panel is left out. */
     void (*outer)(ptrdiff_t k, const void *const *rows, ptrdiff_t col, ptrdiff_t m,
                   const void *right, ptrdiff_t panels, void *const *c, const ptrdiff_t *n,

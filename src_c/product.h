@@ -179,17 +179,18 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
 }
 
 /* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
- * it: of each k of that the i-th tile brings the i-th vector in. A panel of several parts that one tile reads comes from
- * memory. */
+ * it: of each k of that the i-th tile brings the i-th vector in. A panel that one tile reads and that would have more
+ * than three parts comes from memory. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, const REAL *next,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                             const ptrdiff_t *at_c) {
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = rows <= tallest ? 1 : (rows + tallest - 1) / tallest;
-    const ptrdiff_t most = PANEL_BYTES / (panel->width * (ptrdiff_t)sizeof(REAL));
-    const ptrdiff_t parts = tiles == 1 ? 1 : M(depth_parts)(k, most);
-    const int stream = tiles == 1 && STREAMS(rows, panel->vectors) && k > 3 * most;
+    const ptrdiff_t bytes = panel->width * (ptrdiff_t)sizeof(REAL);
+    const ptrdiff_t parts =
+        tiles == 1 || k * bytes <= PANEL_BYTES ? 1 : M(depth_parts)(k, PANEL_BYTES / bytes);
+    const int stream = tiles == 1 && STREAMS(rows, panel->vectors) && k * bytes > 3 * PANEL_BYTES;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         const REAL *now = b + k0 * panel->width;
@@ -214,8 +215,8 @@ INLINE void M(places)(const M(panel) * panel, ptrdiff_t group, ptrdiff_t *at) {
 }
 
 /* `count` whole panels: tile by tile of the rows, which stay in the first cache while the panels pass and the result is
- * written along its rows. `next` behind each panel lies what is read after this lot; of each k of that the i-th tile
- * brings the i-th vector in. */
+ * written along its rows. `next` behind each panel (before it, if negative) lies what is read after this lot; of
+ * each k of that the i-th tile brings the i-th vector in. */
 static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_t count,
                            ptrdiff_t parts, ptrdiff_t next) {
     static const REAL zeros[LANES] = {0};
@@ -371,9 +372,9 @@ static void M(outer)(ptrdiff_t k, const void *const *rows_, ptrdiff_t col, ptrdi
         const ptrdiff_t last = M(tile_start)(m, tiles, i + 1), count = last - first;
         M(pack_left)(k, rows, col + first, count, m - first, left);
         for (ptrdiff_t p = 0; p < panels; p++) {
-            if (!c[p]) continue;
             for (ptrdiff_t j = k * p / panels; j < k * (p + 1) / panels && last < m; j++)
                 FETCH(rows[j] + col + (last + count < m ? last + count : m) - 1);
+            if (!c[p]) continue;
             const ptrdiff_t vectors = (n[p] + LANES - 1) / LANES;
             const REAL *b = (const REAL *)right + p * width * k;
             REAL *to = (REAL *)c[p] + first * ldc;

@@ -46,11 +46,11 @@
     TILES_UP_TO_4(X, 2) \
     CAT(TILES_UP_TO_, RAW_ROWS_3)(X, 3) CAT(TILES_UP_TO_, RAW_ROWS_4)(X, 4)
 #define OUTER_VECTORS \
-    2 /* tall tiles: the narrow right factor stays in the first cache while the left one passes */
+    2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
 /* What stays near, in bytes: of a panel while a band of rows passes and of each row of a tile while panels pass, in the
  * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
-#ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB */
+#ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB; else 32 and 256 */
 #define PANEL_BYTES (32 * 1024)
 #define ROW_BYTES (4 * 1024)
 #define LOT_BYTES (512 * 1024)
@@ -82,7 +82,7 @@ static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_R
 #endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile the
- * vector `ahead` of each of b comes nearer, or if that is BRING_ALL, where STREAMS, all that b has soon. */
+ * vector `ahead` of each of b comes nearer, or if that is BRING_ALL, where STREAMS, all of b, STREAM rows ahead. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         ptrdiff_t ahead, const REAL *const *init, const ptrdiff_t *at_init,
                         REAL *const *c, const ptrdiff_t *at_c);

@@ -35,7 +35,7 @@ cdef Py_ssize_t panels_held(const Outer *o, int size) noexcept nogil:
     return min((panels + shares - 1) // max(shares, <Py_ssize_t> 1), near)
 
 
-cdef size_t outer_scratch(const Outer *o, int threads) except 0:
+cdef size_t outer_scratch(const Outer *o, int threads) except? 0:
     """Bytes that outer_blocks needs for a team of up to `threads`: panels of d."""
     cdef Py_ssize_t most = 0
     cdef int size

@@ -129,6 +129,7 @@ static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrd
                 m, n, add);
     const ptrdiff_t units = k->outer_units, panels = (n + units - 1) / units;
     const ptrdiff_t col = 2, lda = m0 + m + 1, ldb = col + n + 3, ldc = n + 1;
+    const ptrdiff_t skip = m % 3 == 0 ? panels / 2 : panels; /* a panel that is left out */
     array *a = check_random(k, "a", (tokens - 1) * lda + m0 + m);
     array *b = check_random(k, "b", (tokens - 1) * ldb + col + n);
     array *right = check_blank(k, "right", panels * tokens * units);
@@ -152,11 +153,12 @@ static void outer_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t m0, ptrd
             double chain = 0;
             for (ptrdiff_t t = 0; t < tokens; t++)
                 chain = check_link(k, get(a, t * lda + m0 + i), get(b, t * ldb + col + j), chain);
+            if (j / units == skip) continue;
             c->want[i * ldc + j] = add ? check_round(k, get(c, i * ldc + j) + chain) : chain;
         }
     k->pack_right(right->data, tokens, rows_b, col, n, sums->data, add);
     for (ptrdiff_t p = 0; p < panels; p++) {
-        to[p] = at(c, p * units);
+        to[p] = p == skip ? NULL : at(c, p * units);
         wide[p] = n - p * units < units ? n - p * units : units;
     }
     k->outer(tokens, rows_a, m0, m, right->data, panels, to, wide, ldc, add);
