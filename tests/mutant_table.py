@@ -36,6 +36,24 @@ STATEFUL, OBJECTIVE, CLAIM = (
 )
 
 MUTANTS = [
+    # ---- jobs side by side
+    ("a layer does not wait for the one below", LOOP,
+     "if f.follows != NULL and fr_follow(f.follows, step1, team):\n        return -1",
+     "if False:\n        return -1"),
+    ("a layer in pieces does not wait for the one below", LOOP,
+     "if f.follows != NULL and fr_follow(f.follows, step1, team):\n            return True",
+     "if False:\n            return True"),
+    ("a layer says too early that it is done", LOOP, "fr_advance(f.done, step)", "fr_advance(f.done, f.steps)"),
+    ("a layer in pieces says too early that it is done", LOOP,
+     "fr_advance(f.done, step1)", "fr_advance(f.done, f.steps)"),
+    ("rows of a thread do not wait for those of another", LOOP,
+     "rank == 0 and (f.plan != BATCH or size == 1)", "rank == 0"),
+    ("a job follows another in another order of time", LOOP,
+     "and job.ragged is before.ragged else", "else"),
+    ("a job reads a state that is not there yet", LOOP,
+     "if overlap(f.h_init, f.B * f.K * item, g.state_h, h) or", "if False and"),
+    ("a part of the team that is not there", LOOP, "    if size < lanes:  ", "    if False:  "),
+    ("a part of the team stops alone", BARRIER, "    part->stop = whole->stop;\n", ""),
     # ---- LSTM
     ("gates i and f swapped", LSTM,
      "M(act_each)(rec, n, gi, i);\n    M(act_each)(rec, n, gf, f);",

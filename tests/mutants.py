@@ -31,6 +31,7 @@ STAGES = (
     ("test_forward.py", "test_backward.py", "test_functional_dense.py"),
     (
         "test_jobs.py",
+        "test_together.py",
         "test_ragged.py",
         "test_losses.py",
         "test_loss_shapes.py",

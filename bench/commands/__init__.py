@@ -15,7 +15,7 @@ NAMES = (
     "optimizers",
 )
 #: small ones beside them
-EXTRAS = ("sizes", "peak", "imports")
+EXTRAS = ("sizes", "stacks", "peak", "imports")
 
 
 def load(name):

@@ -5,6 +5,7 @@
 #ifndef FASTRNN_BARRIER_H
 #define FASTRNN_BARRIER_H
 
+#include <math.h>
 #include <sched.h>
 #include <stddef.h>
 #include <time.h>
@@ -36,7 +37,8 @@
 typedef struct {
     _Alignas(128) int arrived;
     _Alignas(128) int round;
-    _Alignas(128) int stop; /* thread 0 wants everybody to return */
+    _Alignas(128) int stopped; /* thread 0 wants everybody to return */
+    int *stop; /* the same of the team that this one is a part of, or its own */
     _Alignas(128) ptrdiff_t taken; /* of work that waits for whoever has time */
     int agreed; /* the same for the whole team between two barriers */
     double polled; /* when thread 0 last looked for signals */
@@ -45,10 +47,18 @@ typedef struct {
 } fr_team;
 
 static inline void fr_team_start(fr_team *team, double now) {
-    team->arrived = team->round = team->stop = team->agreed = 0;
+    team->arrived = team->round = team->stopped = team->agreed = 0;
+    team->stop = &team->stopped;
     team->taken = 0;
     team->polled = now;
     team->work = 0;
+}
+
+/* A part of a team, which stops with it. The first one has thread 0 of all; the others never look for signals. */
+static inline void fr_team_part(fr_team *part, const fr_team *whole, int first) {
+    fr_team_start(part, first ? whole->polled : HUGE_VAL);
+    part->stop = whole->stop;
+    part->outside = whole->outside;
 }
 
 static inline void fr_pause(void) {
@@ -59,13 +69,14 @@ static inline void fr_pause(void) {
 #endif
 }
 
+enum { SPINS = 400 }; /* some 10 microseconds: longer than a balanced team needs */
+
 /* Waits for the team; nonzero: the team agreed to stop. The last to arrive decides, so all see one answer. */
 static inline int fr_barrier(fr_team *team, int size) {
-    enum { SPINS = 400 }; /* some 10 microseconds: longer than a balanced team needs */
-    if (size == 1) return team->agreed = __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+    if (size == 1) return team->agreed = __atomic_load_n(team->stop, __ATOMIC_RELAXED);
     const int round = __atomic_load_n(&team->round, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&team->arrived, 1, __ATOMIC_ACQ_REL) == size) {
-        team->agreed = __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+        team->agreed = __atomic_load_n(team->stop, __ATOMIC_RELAXED);
         __atomic_store_n(&team->arrived, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
     } else {
@@ -80,10 +91,31 @@ static inline int fr_barrier(fr_team *team, int size) {
 }
 
 static inline int fr_stopping(fr_team *team) {
-    return __atomic_load_n(&team->stop, __ATOMIC_RELAXED);
+    return __atomic_load_n(team->stop, __ATOMIC_RELAXED);
 }
 
-static inline void fr_stop(fr_team *team) { __atomic_store_n(&team->stop, 1, __ATOMIC_RELAXED); }
+static inline void fr_stop(fr_team *team) { __atomic_store_n(team->stop, 1, __ATOMIC_RELAXED); }
+
+/* How far work is that others follow step by step, on a cache line of its own. */
+typedef struct {
+    _Alignas(128) ptrdiff_t steps;
+} fr_progress;
+
+static inline void fr_advance(fr_progress *progress, ptrdiff_t steps) {
+    __atomic_store_n(&progress->steps, steps, __ATOMIC_RELEASE);
+}
+
+/* Waits until `steps` steps are done; nonzero: the team is to stop. */
+static inline int fr_follow(fr_progress *progress, ptrdiff_t steps, fr_team *team) {
+    for (int spins = 0; __atomic_load_n(&progress->steps, __ATOMIC_ACQUIRE) < steps; spins++) {
+        if (fr_stopping(team)) return 1;
+        if (spins < SPINS)
+            fr_pause();
+        else
+            sched_yield();
+    }
+    return 0;
+}
 
 /* The first of the next `count` pieces of the work that waits; thread 0 says between two barriers that it is new. */
 static inline ptrdiff_t fr_take(fr_team *team, ptrdiff_t count) {

@@ -5,6 +5,11 @@ from .kernels cimport fr_kernels
 cdef extern from "barrier.h" nogil:
     ctypedef struct fr_team:
         pass
+    ctypedef struct fr_progress:
+        pass
+    void fr_team_part(fr_team *part, const fr_team *whole, bint first)
+    void fr_advance(fr_progress *progress, Py_ssize_t steps)
+    bint fr_follow(fr_progress *progress, Py_ssize_t steps, fr_team *team)
     int fr_barrier(fr_team *team, int size)
     int fr_stopping(fr_team *team)
     void fr_lock(char *lock)

@@ -1,6 +1,6 @@
 # A job: one direction of one layer over one batch, forward, and its tape.
 
-from .core cimport Parts
+from .core cimport Parts, fr_progress
 from .groups cimport Group
 from .kernels cimport fr_kernels
 from .outer cimport Outer
@@ -46,6 +46,8 @@ cdef struct Forward:
     char *m_rows                # projection: what it multiplies; (tokens, H) kept, else (B, H)
     char *g                     # (tokens, ld_g) kept, else room for the thread's rows and chunk
     Py_ssize_t chunk            # tokens of one product x W
+    fr_progress *done           # NULL, or what a job looks at that reads y meanwhile
+    fr_progress *follows        # NULL, or how far the job is whose y is x
     char *room                  # for panels of weights that are packed when needed
     Py_ssize_t room_size
 
@@ -95,9 +97,11 @@ cdef class Job:
     cdef readonly bint training
     cdef object memory          # keeps the buffers; in training what backward reads
     cdef object work            # training: keeps what forward alone needs, then what backward alone needs
-    cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
-                    int activation, int recurrent_activation, double clip, bint training, bint low,
-                    int threads) except -1
+    cdef void set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
+                     int activation, int recurrent_activation, double clip, bint training, bint low)
+    cdef double cycles(self, int threads) except *
+    cdef int arrange(self, int threads) except -1
+    cdef void shorten(self, Py_ssize_t steps) noexcept
     cdef int take_buffers(self) except -1
     cdef size_t add_training(self, Parts *work) except? 0
     cpdef int threads(self, int threads) noexcept

@@ -34,11 +34,12 @@ cdef class Job:
                  int activation, int recurrent_activation, double clip, bint training, bint low, int threads):
         """C-contiguous arrays of one dtype, checked: x (B, T, I) or (T, B, I), y and state_* to be written."""
         self.set_up(weights, ragged, x, y, state_h, state_c, h_init, c_init, mask, activation, recurrent_activation,
-                    clip, training, low, threads)
+                    clip, training, low)
+        self.arrange(threads)
 
-    cdef int set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
-                    int activation, int recurrent_activation, double clip, bint training, bint low,
-                    int threads) except -1:
+    cdef void set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
+                     int activation, int recurrent_activation, double clip, bint training, bint low):
+        """What to do; `arrange` comes before it is done."""
         cdef Forward *f = &self.f
         cdef Matrices *m = &weights.m
         cdef Py_ssize_t item = m.k.itemsize
@@ -55,18 +56,32 @@ cdef class Job:
         f.x, f.y, f.state_h, f.state_c = data(x), data(y), data(state_h), data(state_c)
         f.h_init, f.c_init, f.mask = data(h_init), data(c_init), data(mask)
         f.training, f.low, f.keep_g = training, low, training and not low
-        f.plan, f.team = choose_plan(m, f.B, f.tokens, f.steps, threads), threads
-        f.raw = f.tokens <= FR_RAW_ROWS and not weights.forward_ready and m.projection == NULL
-        f.pack = not f.raw and not weights.forward_ready
-        if f.pack and not training:
-            weights.reserve_forward()
         f.far = m.layout.gates * m.H * m.K * item > 1 << 20
         f.ld_g = row_distance(m.layout.blocks * m.H, item)
         f.ld_h = row_distance((max(f.K, f.H) * item + 63) // 64 * 64 // item, item)    # whole cache lines
+
+    cdef double cycles(self, int threads) except *:
+        """What the job is expected to take on so many threads."""
+        cdef Forward *f = &self.f
+        return choose_plan(f.m, f.B, f.tokens, f.steps, threads).cycles
+
+    cdef int arrange(self, int threads) except -1:
+        """The plan for so many threads, and room for it."""
+        cdef Forward *f = &self.f
+        f.plan, f.team = choose_plan(f.m, f.B, f.tokens, f.steps, threads).plan, threads
+        f.raw = f.tokens <= FR_RAW_ROWS and not self.weights.forward_ready and f.m.projection == NULL
+        f.pack = not f.raw and not self.weights.forward_ready
+        if f.pack and not f.training:
+            self.weights.reserve_forward()
         f.groups = groups_for(f) if f.plan == BATCH else 0
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
-        f.chunk = min(max((1 << 20) // (f.ld_g * item + 1), 128), 2 * FR_BLOCK)
+        f.chunk = min(max((1 << 20) // (f.ld_g * f.k.itemsize + 1), 128), 2 * FR_BLOCK)
         return self.take_buffers()
+
+    cdef void shorten(self, Py_ssize_t steps) noexcept:
+        """Make x W of no more steps at once, if it is made step by step."""
+        if not self.f.pieces:
+            self.f.chunk = min(self.f.chunk, steps * max(self.f.B, <Py_ssize_t> 1))
 
     cdef int take_buffers(self) except -1:
         cdef Forward *f = &self.f

@@ -7,6 +7,13 @@ cdef enum Plan:
     BATCH       # a thread takes rows through all steps; no barrier inside
     HIDDEN      # a thread owns hidden units; a barrier per step
 
+cdef enum:
+    REGION_CYCLES = 12000       # until a team has gathered
+
 cdef double second_cache       # bytes of a core's
 
-cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1
+cdef struct Choice:
+    Plan plan
+    double cycles               # what it is expected to take
+
+cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except *

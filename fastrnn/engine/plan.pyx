@@ -1,6 +1,5 @@
 """The plan: how a job is divided among threads."""
 
-from libc.math cimport INFINITY
 from libc.stdlib cimport getenv
 from libc.string cimport strcmp
 
@@ -28,40 +27,51 @@ cdef extern from *:
 cdef double second_cache = fr_second_cache()    # asked once: a virtual machine may take long to answer
 
 
-cdef double pass_cycles(const fr_kernels *k, double rows, double vectors) noexcept:
-    """Cycles to take `rows` rows past `vectors` weight vectors: two multiply-adds a cycle, meanwhile one vector from
-    the second cache; a fifth of one if they do not fit it (measured)."""
+cdef double pass_cycles(const fr_kernels *k, double rows, double vectors, double gates) noexcept:
+    """Cycles of a step: to take `rows` rows past `vectors` weight vectors, nearly two multiply-adds a cycle, meanwhile
+    a vector from the second cache in one and a half, or in five if they do not fit it; and `gates` vectors of gates a
+    row (all measured)."""
     cdef double bytes = vectors * k.lanes * k.itemsize
-    return vectors * max(0.5 * rows, 1.0 if bytes <= second_cache else 5.0)
+    return vectors * max(0.55 * rows, 1.5 if bytes <= second_cache else 5.0) + 15.0 * rows * gates
 
 
-cdef int choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except -1:
-    """The written cost model: cycles of a forward pass for each way to divide it. FASTRNN_PLAN overrides."""
+cdef Plan forced_plan(Plan otherwise) except *:
+    """What FASTRNN_PLAN says, if it does."""
     cdef const char *forced = getenv("FASTRNN_PLAN")
-    cdef double vectors, rows, inputs, serial, batch, hidden, parts
-    cdef double barrier = 700.0, region = 12000.0       # cycles
-    if forced != NULL and forced[0] != 0:
-        if strcmp(forced, "serial") == 0:
-            return SERIAL
-        if strcmp(forced, "batch") == 0:
-            return BATCH
-        if strcmp(forced, "hidden") == 0:
-            return HIDDEN
-        raise ArgumentError(
-            f"FASTRNN_PLAN: must be serial, batch or hidden, got {forced.decode(errors='replace')!r}\n"
-            "hint: unset FASTRNN_PLAN to let the cost model choose"
-        )
-    if threads <= 1 or steps == 0:
+    if forced == NULL or forced[0] == 0:
+        return otherwise
+    if strcmp(forced, "serial") == 0:
         return SERIAL
-    vectors = m.layout.gates * m.H / <double> m.k.lanes * m.K
-    inputs = 0.5 * tokens * m.layout.gates * m.H / m.k.lanes * m.inputs  # x W has rows enough for all
-    rows = tokens / <double> steps
-    serial = inputs + steps * pass_cycles(m.k, rows, vectors)
-    batch = region + inputs / threads + steps * pass_cycles(m.k, max(rows / threads, 1.0), vectors)
-    parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
-    hidden = region + inputs / parts + steps * (pass_cycles(m.k, rows, vectors / parts) + barrier)
-    if B < 2:
-        batch = INFINITY
-    if serial <= batch and serial <= hidden:
-        return SERIAL
-    return BATCH if batch <= hidden else HIDDEN
+    if strcmp(forced, "batch") == 0:
+        return BATCH
+    if strcmp(forced, "hidden") == 0:
+        return HIDDEN
+    raise ArgumentError(
+        f"FASTRNN_PLAN: must be serial, batch or hidden, got {forced.decode(errors='replace')!r}\n"
+        "hint: unset FASTRNN_PLAN to let the cost model choose"
+    )
+
+
+cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except *:
+    """The written cost model: cycles of a forward pass for each way to divide it. FASTRNN_PLAN overrides."""
+    cdef Choice choice
+    cdef double cycles[3]
+    cdef double gates = m.layout.gates * m.H / <double> m.k.lanes, vectors = gates * m.K
+    cdef double inputs = 0.55 * tokens * gates * m.inputs     # x W has rows enough for all
+    cdef double rows = tokens / max(<double> steps, 1.0)
+    cdef double barrier = 1800.0, region = REGION_CYCLES
+    cdef double parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
+    cycles[<int> SERIAL] = inputs + steps * pass_cycles(m.k, rows, vectors, gates)
+    cycles[<int> BATCH] = (region + inputs / threads
+                           + steps * pass_cycles(m.k, max(rows / threads, 1.0), vectors, gates))
+    cycles[<int> HIDDEN] = (region + inputs / parts
+                            + steps * (pass_cycles(m.k, rows, vectors / parts, gates / parts) + barrier))
+    choice.plan = SERIAL
+    if threads > 1 and steps > 0:
+        if B >= 2 and cycles[<int> BATCH] < cycles[<int> SERIAL]:
+            choice.plan = BATCH
+        if cycles[<int> HIDDEN] < cycles[<int> choice.plan]:
+            choice.plan = HIDDEN
+    choice.plan = forced_plan(choice.plan)
+    choice.cycles = cycles[<int> choice.plan]
+    return choice

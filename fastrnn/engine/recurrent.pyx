@@ -5,17 +5,23 @@ hidden units. In the batch plan that is some rows and all units (enough rows are
 to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same code runs all
 plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
 
+Several jobs run in one region: one after the other, or side by side, each with a part of the team. A job that reads
+what another one writes follows it step by step.
+
 Here is the way forward and the door to both; the way back is in bptt.pyx, a step of either in step.pyx.
 """
 
 from .bptt cimport backward_job
-from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team, run
+from libc.string cimport memset
+
+from .core cimport (fr_advance, fr_barrier, fr_follow, fr_progress, fr_stopping, fr_take_anew, fr_team, fr_team_part,
+                    run)
 from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens, rows_at
 from .groups cimport leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
-from .plan cimport BATCH, HIDDEN
+from .plan cimport BATCH, HIDDEN, REGION_CYCLES
 from .ragged cimport clear_padding, gather
 from .share cimport share
 from .step cimport forward_step, store_state
@@ -49,6 +55,8 @@ cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step
     while step1 < f.steps and (tokens == 0 or tokens + rows_at(f, e, step1) <= f.chunk):
         tokens += rows_at(f, e, step1)
         step1 += 1
+    if f.follows != NULL and fr_follow(f.follows, step1, team):
+        return -1
     if not f.joined:
         project_input(f, e, step, step1, g, team, rank)
     while step < step1:
@@ -59,6 +67,8 @@ cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step
         if not f.keep_g:
             g += rows_at(f, e, step) * f.ld_g * item
         step += 1
+    if f.done != NULL and rank == 0 and (f.plan != BATCH or size == 1):
+        fr_advance(f.done, step)
     return -1 if not e.sync and fr_stopping(team) else step
 
 
@@ -113,6 +123,8 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
         base, step1 = f.offset[step0], step0 + 1
         while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
             step1 += 1
+        if f.follows != NULL and fr_follow(f.follows, step1, team):
+            return True
         if first_lot(f.k, &w, f.offset[step1] - base, f.room, f.room_size, &lots, team, rank, size):
             return True
         input_products(f, base, &w, &lots, team, rank, size)
@@ -134,6 +146,8 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
             return True
         if rank == 0:
             begin_rows(f, step1, f.steps)
+            if f.done != NULL:
+                fr_advance(f.done, step1)
         step0 = step1
     return False
 
@@ -165,6 +179,11 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
             if forward_extent(f, &extents[i], team, rank, size):
                 return True
     clear_padding(f.unused, f.padding, f.y, f.K, f.k.itemsize, team, rank)
+    if f.done != NULL:
+        if fr_barrier(team, size):
+            return True
+        if rank == 0:
+            fr_advance(f.done, f.steps)
     return False
 
 
@@ -172,21 +191,46 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
 
 cdef enum:
     MAX_JOBS = 16
+    WAVE_STEPS = 8      # of a job until one begins that reads its y (4 to 32 measured)
 
 cdef struct Jobs:
-    int count
+    int count, lanes            # side by side at a time
     const Forward *f[MAX_JOBS]
+    fr_team part[MAX_JOBS]      # of the team, by lane
+    fr_progress done[MAX_JOBS]
+
+
+cdef void forward_round(Jobs *jobs, int first, int lanes, fr_team *team, int rank, int size) noexcept nogil:
+    """This thread's part of the jobs first <= i < first + lanes, each of which has a part of the team."""
+    cdef int lane = 0, begin
+    if lanes == 1:
+        forward_job(jobs.f[first], team, rank, size)
+        return
+    if size < lanes:    # the system gave fewer threads than the jobs were arranged for
+        while rank == 0 and lane < lanes:
+            forward_job(jobs.f[first + lane], team, 0, 1)
+            lane += 1
+        return
+    if rank == 0:
+        for lane in range(lanes):
+            fr_team_part(&jobs.part[lane], team, lane == 0)
+    if fr_barrier(team, size):
+        return
+    lane = 0
+    while rank >= share(size, lane + 1, lanes):
+        lane += 1
+    begin = <int> share(size, lane, lanes)
+    forward_job(jobs.f[first + lane], &jobs.part[lane], rank - begin, <int> share(size, lane + 1, lanes) - begin)
 
 
 cdef void forward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
     cdef Jobs *jobs = <Jobs *> context
-    cdef int i
-    for i in range(jobs.count):
+    cdef int i = 0
+    while i < jobs.count:
         if i > 0 and fr_barrier(team, size):
             return
-        if forward_job(jobs.f[i], team, rank, size) and i + 1 < jobs.count:
-            fr_barrier(team, size)
-            return
+        forward_round(jobs, i, min(jobs.lanes, jobs.count - i), team, rank, size)
+        i += jobs.lanes
 
 
 cpdef int forward(list work, int threads) except -1:
@@ -196,11 +240,101 @@ cpdef int forward(list work, int threads) except -1:
     cdef int i
     if len(work) > MAX_JOBS:
         raise ArgumentError(f"forward: at most {MAX_JOBS} jobs, got {len(work)}\nhint: run them in several calls")
-    jobs.count = len(work)
+    jobs.count, jobs.lanes = len(work), 1
     for i, job in enumerate(work):
         jobs.f[i] = &job.f
         threads = min(threads, job.f.team)
     return run(forward_body, &jobs, threads)
+
+
+cdef bint overlap(const char *a, Py_ssize_t bytes_a, const char *b, Py_ssize_t bytes_b) noexcept:
+    return a != NULL and b != NULL and a < b + bytes_b and b < a + bytes_a
+
+
+cdef int read_by(list work, int i) except -2:
+    """The job before job i whose y that reads as x, step by step in the same order; -1: it reads nothing of theirs;
+    len(work): in another way."""
+    cdef Job job = work[i], before
+    cdef Forward *f = &job.f
+    cdef Forward *g
+    cdef Py_ssize_t rows, item = f.k.itemsize, h, c
+    cdef int j
+    for j in range(i):
+        before = work[j]
+        g = &before.f
+        rows, h, c = g.tokens + g.padding, g.B * g.K * item, g.B * g.H * item
+        if overlap(f.x, (f.tokens + f.padding) * f.inputs * item, g.y, rows * g.K * item):
+            return j if f.x == g.y and f.inputs == g.K and job.ragged is before.ragged else <int> len(work)
+        if overlap(f.h_init, f.B * f.K * item, g.state_h, h) or overlap(f.c_init, f.B * f.H * item, g.state_c, c):
+            return <int> len(work)
+    return -1
+
+
+cdef bint separable(list work) except -1:
+    """Whether the jobs need nothing of each other but that one follows another step by step."""
+    cdef int i, j
+    for i in range(len(work)):
+        if read_by(work, i) == len(work):
+            return False
+        for j in range(i):
+            if (<Job> work[i]).weights is (<Job> work[j]).weights:      # both would pack them
+                return False
+    return True
+
+
+cdef int lanes_for(list work, int threads) except -1:
+    """How many jobs side by side are expected to take less time than one after the other; a job that reads what
+    another one writes follows it some steps behind."""
+    cdef double alone = 0, together = REGION_CYCLES, longest = 0
+    cdef int count = len(work), lanes = min(count, threads), i, now
+    cdef Job job
+    for i in range(count):
+        job = work[i]
+        now = min(lanes, count - i // lanes * lanes)
+        if i % lanes == 0:
+            together += longest
+            longest = 0
+        alone += job.cycles(threads)
+        longest = max(longest, job.cycles((threads + now - 1) // now))
+        if read_by(work, i) >= i // lanes * lanes:      # it follows one of its round
+            longest += longest * WAVE_STEPS / max(job.f.steps, <Py_ssize_t> 1)
+    return lanes if together + longest < 0.9 * alone else 1
+
+
+cpdef int forward_together(list work, int threads, int lanes=0) except -1:
+    """Run jobs that are not arranged yet: one after the other, or where that is faster (or `lanes` says so) some
+    side by side, each with a part of the team."""
+    cdef Jobs jobs
+    cdef Job job, before
+    cdef int i, j, now
+    if threads == 1 or not 2 <= len(work) <= MAX_JOBS or not separable(work):
+        lanes = 1
+    lanes = lanes_for(work, threads) if lanes == 0 else min(lanes, threads)
+    if lanes == 1:
+        for job in work:    # each with the memory of the one before
+            job.arrange(threads)
+            forward([job], job.threads(threads))
+            job.done()
+        return 0
+    memset(jobs.done, 0, sizeof(jobs.done))
+    jobs.count, jobs.lanes = len(work), lanes
+    for i, job in enumerate(work):
+        now = min(lanes, jobs.count - i // lanes * lanes)
+        job.arrange((threads + now - 1) // now)
+        jobs.f[i] = &job.f
+    for i, job in enumerate(work):
+        j = read_by(work, i)
+        if j < i // lanes * lanes:      # nobody's, or of an earlier round
+            continue
+        before = work[j]
+        job.f.follows = before.f.done = &jobs.done[j]
+        job.shorten(WAVE_STEPS)
+        before.shorten(WAVE_STEPS)
+    run(forward_body, &jobs, threads)
+    for job in work:
+        job.f.done = job.f.follows = NULL
+        job.done()
+    return 0
 
 
 cdef void backward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:

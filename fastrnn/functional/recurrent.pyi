@@ -4,6 +4,9 @@ from ..engine.weights import Weights
 from .results import Output
 from .weights import Packed
 
+class Together:
+    def run(self) -> None: ...
+
 def run(
     weights: Weights | Packed,
     x: Any,
@@ -16,6 +19,7 @@ def run(
     training: bool,
     time_major: bool,
     cell_clip: float | None,
+    later: Together | None = None,
 ) -> Output: ...
 def rnn(
     x: Any,

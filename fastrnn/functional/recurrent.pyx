@@ -10,7 +10,7 @@ from libc.math cimport INFINITY
 from ..engine.core cimport team_size
 from ..engine.job cimport Job, backward
 from ..engine.ragged cimport Ragged, lower
-from ..engine.recurrent cimport forward
+from ..engine.recurrent cimport forward, forward_together
 from ..engine.weights cimport Weights
 from .checks cimport as_ready, number_of, ready, shape_of
 from .tape cimport Tape
@@ -30,7 +30,7 @@ from .weights import Packed
 
 cnp.import_array()
 
-__all__ = ["gru", "lstm", "rnn", "run"]
+__all__ = ["Together", "gru", "lstm", "rnn", "run"]
 
 cdef double LARGE = MOST_ITEMS
 
@@ -202,16 +202,30 @@ cdef bint is_low(str who, memory) except -1:
     return memory == "low"
 
 
+cdef class Together:
+    """Calls that are made now and computed later, side by side where that is faster: until `run` their outputs hold
+    nothing, but one call's y may be another one's x."""
+
+    cdef list jobs
+
+    def __init__(self):
+        self.jobs = []
+
+    def run(self):
+        jobs, self.jobs = self.jobs, []
+        forward_together(jobs, team_size())
+
+
 def run(weights, x, initial_state, mask, recurrent_mask, reverse, activation, recurrent_activation, training,
-        time_major, cell_clip):
+        time_major, cell_clip, Together later=None):
     """The recurrent functions for a layer, which brings weights that were checked, or packed ones."""
     return run_checked(weights if isinstance(weights, Weights) else packed_for(weights, training), x, initial_state,
                        None, mask, recurrent_mask, reverse, activation, recurrent_activation, training, time_major,
-                       cell_clip, False)
+                       cell_clip, False, later)
 
 
 cdef run_checked(Weights w, x, initial_state, lengths, mask, recurrent_mask, bint reverse, activation,
-                 recurrent_activation, bint keep, bint time_major, cell_clip, bint low):
+                 recurrent_activation, bint keep, bint time_major, cell_clip, bint low, Together later=None):
     """The recurrent functions once the weights are checked; in the dtype of these."""
     cdef str who = w.cell.name
     cdef Py_ssize_t inputs = w.m.inputs, K = w.m.K, H = w.m.H, T, B, width
@@ -251,9 +265,13 @@ cdef run_checked(Weights w, x, initial_state, lengths, mask, recurrent_mask, bin
     if len(w.cell.states) == 2:
         c = cnp.PyArray_EMPTY(2, size, number, 0)
     job = Job.__new__(Job)
-    job.set_up(w, ragged, x, y, h, c, h_init, c_init, recurrent_mask, act, rec, clip, keep, low, threads)
-    forward([job], job.threads(threads))
-    job.done()
+    job.set_up(w, ragged, x, y, h, c, h_init, c_init, recurrent_mask, act, rec, clip, keep, low)
+    if later is None:
+        job.arrange(threads)
+        forward([job], job.threads(threads))
+        job.done()
+    else:
+        later.jobs.append(job)
     return output(y, (h,) if c is None else (h, c), tape_of(job, who, x, initial_state is not None) if keep else None)
 
 

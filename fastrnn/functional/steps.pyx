@@ -227,8 +227,9 @@ cdef class RecurrentStep(Step):
             self.weights, ragged, None, None, None, None, None, None, None,
             code_of(self.who, "activation", self.activation),
             code_of(self.who, "recurrent_activation", self.recurrent_activation or "linear"),
-            clip_of(self.who, self.cell_clip), False, False, self.threads,
+            clip_of(self.who, self.cell_clip), False, False,
         )
+        job.arrange(self.threads)
         return job
 
     cdef bint changed(self) except -1:

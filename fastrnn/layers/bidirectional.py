@@ -15,6 +15,7 @@ from .recurrent import Recurrent
 from .registry import deserialize
 from .sequences import pad
 from .stateful import check_states
+from .together import run_directions
 
 __all__ = ["Bidirectional"]
 
@@ -174,13 +175,11 @@ class Bidirectional(Layer):
                 f"{self.name}: initial_state must hold {count} arrays, got {len(initial_state)}\n"
                 f"hint: {STATES}"
             )
-        outputs = []
-        for layer, mine in zip(self.sublayers(), (slice(n), slice(n, None)), strict=True):
-            start = None if initial_state is None else initial_state[mine]
-            options = {"initial_state": start, "lengths": lengths}
-            y = layer.run(x, mask=mask, training=training, **options)
-            outputs.append(y if self.return_state else [y])
-        (first, *left), (second, *right) = outputs
+        starts = (None, None) if initial_state is None else (initial_state[:n], initial_state[n:])
+        options = [{"initial_state": start, "lengths": lengths} for start in starts]
+        both = [self.forward_layer, self.backward_layer]
+        outputs = run_directions(both, x, options, mask, training)
+        (first, *left), (second, *right) = outputs if self.return_state else [[y] for y in outputs]
         second = self._flipped(second)
         if training:
             product = (first, second) if self.merge_mode == "mul" else None

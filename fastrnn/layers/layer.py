@@ -174,17 +174,23 @@ class Layer(Called):
             y = self.forward(x, mask=mask, training=training, **options)
         else:
             y = self.forward(x, mask=mask, training=training)
-        regularizer = self.activity_regularizer
-        if regularizer is not None:
-            wanted = getattr(regularizer, "takes_mask", False)
-            covers = self.compute_mask(x, mask) if wanted else None
-            if training:
-                penalty, gradients = activity.observed(regularizer, y, covers)
-                self.activity_penalty += penalty
-                self._activities.append(gradients)
-            else:
-                activity.report(regularizer, y, covers)
+        if self.activity_regularizer is not None:
+            self.observe(x, y, mask, training)
         return y
+
+    def observe(self, x: Any, y: Any, mask: Any, training: bool) -> None:
+        """Give the activity regularizer, if there is one, the output `y`."""
+        regularizer = self.activity_regularizer
+        if regularizer is None:
+            return
+        wanted = getattr(regularizer, "takes_mask", False)
+        covers = self.compute_mask(x, mask) if wanted else None
+        if training:
+            penalty, gradients = activity.observed(regularizer, y, covers)
+            self.activity_penalty += penalty
+            self._activities.append(gradients)
+        else:
+            activity.report(regularizer, y, covers)
 
     def run_backward(self, dy: Any, **options: Any) -> Any:
         """Run `backward` with the gradient of the activity regularizer added to `dy`."""

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..functional.recurrent import run
+from ..functional.recurrent import Together, run
 from ..functional.results import Output
 from ..functional.steps import RecurrentStep
 from ..functional.weights import LayerWeights
+from .layer import Layer
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
 from .stateful import States
@@ -56,6 +57,22 @@ class Recurrent(RecurrentBase):
         training: bool = False,
     ) -> Any:
         """Return y, or with `return_state` the list of y and the final states."""
+        begun = self.begin(
+            x, initial_state=initial_state, lengths=lengths, mask=mask, training=training
+        )
+        return self.finish(begun, training)
+
+    def begin(
+        self,
+        x: Any,
+        *,
+        initial_state: Any = None,
+        lengths: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        later: Together | None = None,
+    ) -> tuple[Any, ...]:
+        """Do the first half of `forward`: up to the engine's output, which `later` computes if it is given."""
         if not self.built:
             self._need_built()
         listed = False
@@ -77,7 +94,12 @@ class Recurrent(RecurrentBase):
         if training and (self.dropout or self.recurrent_dropout):
             dropped, recurrent = self._draw(B)
             x = x if dropped is None else x * dropped
-        out = self._run(x, initial_state, mask, recurrent, training)
+        out = self._run(x, initial_state, mask, recurrent, training, later)
+        return out, mask, dropped, listed, cut
+
+    def finish(self, begun: tuple[Any, ...], training: bool) -> Any:
+        """Do the other half: what `begin` has begun becomes what `forward` returns."""
+        out, mask, dropped, listed, cut = begun
         y, undo = self._output(out, mask, training)
         if training:
             # The engine's tape; that of F.hold, or which rows have a last output, (B, 1), or None;
@@ -88,7 +110,13 @@ class Recurrent(RecurrentBase):
         return [y, *out.state] if self.return_state else y
 
     def _run(
-        self, x: np.ndarray, state: Any, mask: Any, recurrent_mask: Any, training: bool
+        self,
+        x: np.ndarray,
+        state: Any,
+        mask: Any,
+        recurrent_mask: Any,
+        training: bool,
+        later: Together | None,
     ) -> Output:
         """Make the functional call, without its checks of weights that the layer had checked before."""
         weights: Any
@@ -110,7 +138,14 @@ class Recurrent(RecurrentBase):
             training,
             self.time_major,
             self.cell_clip,
+            later,
         )
+
+    @property
+    def divisible(self) -> bool:
+        """Whether running the layer is nothing but `begin` and `finish`: a subclass may do otherwise."""
+        kind = type(self)
+        return kind.forward is Recurrent.forward and kind.run is Layer.run
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
         """Return x as one array, initial state, lengths, and whether the state was in x."""

@@ -11,8 +11,10 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..layers import Layer, Tensor
+from ..layers.recurrent import Recurrent
 from ..layers.recurrent_base import RecurrentBase
 from ..layers.symbolic import Node
+from ..layers.together import run_stack
 
 __all__ = ["Call", "Graph"]
 
@@ -32,6 +34,7 @@ class Call:
         "several_out",
         "shared",
         "simple",
+        "stack",
         "writes",
     )
 
@@ -52,6 +55,18 @@ class Call:
             and node.single_output
             and all(getattr(kind, name) is getattr(Layer, name) for name in _STEPS)
             and kind.compute_mask in (Layer.compute_mask, RecurrentBase.compute_mask)
+        )
+        # It and the calls right behind it that are a stack of recurrent layers, if there are any.
+        self.stack: list[Call] = []
+
+    def on(self, before: Call) -> bool:
+        """Return whether this is a recurrent layer on the one of `before`, and both are no more than that."""
+        return (
+            isinstance(self.layer, Recurrent)
+            and isinstance(before.layer, Recurrent)
+            and self.layer is not before.layer
+            and all(call.simple and not call.options for call in (self, before))
+            and self.reads == before.writes
         )
 
 
@@ -78,6 +93,10 @@ class Graph:
         times = Counter(id(call.layer) for call in self.calls)
         for call in self.calls:
             call.shared = times[id(call.layer)] > 1
+        for at in range(len(self.calls) - 1, 0, -1):
+            before, call = self.calls[at - 1 : at + 1]
+            if call.on(before):
+                before.stack = [before, *(call.stack or [call])]
         self._input_slots = [self.slots[id(t)] for t in self.inputs]
         self._output_slots = [self.slots[id(t)] for t in self.outputs]
         self._warned: set[int] = set()
@@ -108,9 +127,13 @@ class Graph:
         for at, slot in enumerate(self._input_slots):
             values[slot] = arrays[at]
             covers[slot] = masks[at] if masks is not None else None
+        behind = 0  # calls that a stack has done
         for call in self.calls:
             x: Any
             mask: Any
+            if behind:
+                behind -= 1
+                continue
             if call.several_in:
                 x = [values[slot] for slot in call.reads]
                 mask = [covers[slot] for slot in call.reads]
@@ -118,6 +141,13 @@ class Graph:
                     mask = None
             else:
                 x, mask = values[call.reads[0]], covers[call.reads[0]]
+            if call.stack and mask is None:
+                done = run_stack([one.layer for one in call.stack], x, training)
+                for one, y in zip(call.stack, done, strict=False):
+                    values[one.writes[0]] = y
+                if done:
+                    behind = len(done) - 1
+                    continue
             options = call.options
             if fused and call.writes[0] in fused:
                 options = {**options, "activate": False}
