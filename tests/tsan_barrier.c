@@ -1,4 +1,4 @@
-/* The barrier of the engine, and the work it deals out, under the thread sanitizer; tests/tsan.sh builds and runs it.
+/* The barrier of the engine, the work it deals out and what follows step by step, under the thread sanitizer; tests/tsan.sh builds and runs it.
  *
  * POSIX threads, since the sanitizer does not see into OpenMP's runtime. With -DWITHOUT_BARRIER the same program must be
  * reported as a race: that shows the sanitizer looks where the barrier works.
@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "barrier.h"
 
@@ -94,11 +95,91 @@ static int run(int size, int stop_round) {
     return wrong;
 }
 
+/* ---- Two parts of a team: what the first one makes step by step the second one reads behind it. */
+
+typedef struct {
+    fr_team team, part[2];
+    fr_progress progress;
+    int size, stop_round, wrong;
+    int made[ROUNDS][MAX_THREADS]; /* plain memory: only progress orders its writes and reads */
+    int left[MAX_THREADS];
+} followed;
+
+typedef struct {
+    followed *all;
+    int rank;
+} follower_argument;
+
+static int follow(followed *all, int steps, fr_team *part) {
+#ifdef WITHOUT_BARRIER
+    (void)all, (void)steps, (void)part;
+    return 0;
+#else
+    return fr_follow(&all->progress, steps, part);
+#endif
+}
+
+static void *work_behind(void *argument) {
+    followed *all = ((follower_argument *)argument)->all;
+    const int rank = ((follower_argument *)argument)->rank, first = (all->size + 1) / 2;
+    const int behind = rank >= first;
+    fr_team *part = &all->part[behind];
+    const int size = behind ? all->size - first : first;
+    int round = 0, wrong = 0;
+    for (; round < ROUNDS; round++) {
+        if (rank == 0 && round == all->stop_round) fr_stop(part);
+        if (behind) {
+            if (follow(all, round + 1, part)) break;
+            for (int other = 0; other < first; other++)
+                wrong += all->made[round][other] != round * MAX_THREADS + other;
+        } else {
+            all->made[round][rank] = round * MAX_THREADS + rank;
+        }
+        if (fr_barrier(part, size)) break;
+        if (rank == 0) fr_advance(&all->progress, round + 1);
+    }
+    all->left[rank] = round;
+    __atomic_add_fetch(&all->wrong, wrong, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static int run_behind(int size, int stop_round) {
+    followed *all = aligned_alloc(_Alignof(followed), sizeof *all);
+    if (!all) return 1;
+    memset(all, 0, sizeof *all);
+    all->size = size;
+    all->stop_round = stop_round;
+    fr_team_start(&all->team, fr_seconds());
+    for (int i = 0; i < 2; i++) fr_team_part(&all->part[i], &all->team, i == 0);
+    pthread_t threads[MAX_THREADS];
+    follower_argument arguments[MAX_THREADS];
+    for (int i = 0; i < size; i++) {
+        arguments[i] = (follower_argument){all, i};
+        if (pthread_create(&threads[i], NULL, work_behind, &arguments[i])) return 1;
+    }
+    for (int i = 0; i < size; i++) pthread_join(threads[i], NULL);
+    /* The part that stops does so at one round, and nobody of the other waits for more than it made. */
+    int wrong = all->wrong;
+    for (int i = 0; i < size; i++) {
+        const int first = (size + 1) / 2;
+        wrong |= i < first ? all->left[i] != stop_round : all->left[i] > stop_round;
+        wrong |= stop_round == ROUNDS && all->left[i] != ROUNDS;
+    }
+    printf("%d threads in two parts, stop at %d: %s\n", size, stop_round,
+           wrong ? "WRONG" : "right");
+    free(all);
+    return wrong;
+}
+
 int main(void) {
     int wrong = 0;
     for (int size = 1; size <= MAX_THREADS; size++) {
         wrong |= run(size, ROUNDS);
         wrong |= run(size, 100 + size);
+    }
+    for (int size = 2; size <= MAX_THREADS; size++) {
+        wrong |= run_behind(size, ROUNDS);
+        wrong |= run_behind(size, 100 + size);
     }
     return wrong;
 }
