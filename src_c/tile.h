@@ -59,6 +59,16 @@
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
 #endif
+/* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles
+ * have no register left for it, nor have those without fused multiply-adds. */
+#define BY_TWO _Pragma("GCC unroll 2")
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define TWICE(rows, vectors) ((rows) <= 6)
+#elif defined(__FMA__)
+#define TWICE(rows, vectors) ((rows) <= 6 && (vectors) < 4)
+#else
+#define TWICE(rows, vectors) 0
+#endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
 #define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
 /* Those that can bring in all of a large panel that they alone read, STREAM rows of it ahead. */
@@ -94,6 +104,33 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
                               int add);
 
+/* One k of it. */
+INLINE void M(tile_step)(const int rows, const int vectors, const int streams,
+                         const REAL *const *row, ptrdiff_t j, const REAL *b, ptrdiff_t ahead,
+                         V(vec) sum[][FR_MAX_VECTORS]) {
+    if (rows < vectors) { /* the shorter side waits in registers */
+        V(vec) x[FR_MAX_ROWS];
+        UNROLL for (int i = 0; i < rows; i++) x[i] = V(set1)(row[i][j]);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            V(vec) w = V(load)(b + v * LANES);
+            if (rows > 1) HOLD(w);
+            UNROLL for (int i = 0; i < rows; i++) sum[i][v] = V(fma)(x[i], w, sum[i][v]);
+        }
+    } else {
+        V(vec) w[FR_MAX_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) {
+            w[v] = V(load)(b + v * LANES);
+            if (rows > 1 && rows < 4) HOLD(w[v]);
+        }
+        UNROLL for (int i = 0; i < rows; i++) {
+            const V(vec) x = V(set1)(row[i][j]);
+            UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
+        }
+    }
+    UNROLL for (int v = 0; v < vectors && streams; v++) FETCH(b + (STREAM * vectors + v) * LANES);
+    if (BRINGS(rows, vectors) && !streams) FETCH(b + ahead);
+}
+
 INLINE void M(tile_body)(const int rows, const int vectors, const int streams, ptrdiff_t k,
                          const REAL *const *a, ptrdiff_t first, const REAL *b, ptrdiff_t ahead,
                          const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
@@ -104,31 +141,13 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int streams, p
         row[i] = a[i] + first + k;
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
     }
-    for (ptrdiff_t j = -k; j < 0; j++) { /* up to 0: a bound would need a register more */
-        if (rows < vectors) { /* the shorter side waits in registers */
-            V(vec) x[FR_MAX_ROWS];
-            UNROLL for (int i = 0; i < rows; i++) x[i] = V(set1)(row[i][j]);
-            UNROLL for (int v = 0; v < vectors; v++) {
-                V(vec) w = V(load)(b + v * LANES);
-                if (rows > 1) HOLD(w);
-                UNROLL for (int i = 0; i < rows; i++) sum[i][v] = V(fma)(x[i], w, sum[i][v]);
-            }
-        } else {
-            V(vec) w[FR_MAX_VECTORS];
-            UNROLL for (int v = 0; v < vectors; v++) {
-                w[v] = V(load)(b + v * LANES);
-                if (rows > 1 && rows < 4) HOLD(w[v]);
-            }
-            UNROLL for (int i = 0; i < rows; i++) {
-                const V(vec) x = V(set1)(row[i][j]);
-                UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
-            }
-        }
-        UNROLL for (int v = 0; v < vectors && streams; v++)
-            FETCH(b + (STREAM * vectors + v) * LANES);
-        if (BRINGS(rows, vectors) && !streams) FETCH(b + ahead);
-        b += vectors * LANES;
+    ptrdiff_t j = -k; /* up to 0: a bound would need a register more */
+    for (; TWICE(rows, vectors) && j < -1; j += 2, b += 2 * vectors * LANES) {
+        M(tile_step)(rows, vectors, streams, row, j, b, ahead, sum);
+        M(tile_step)(rows, vectors, streams, row, j + 1, b + vectors * LANES, ahead, sum);
     }
+    for (; j < 0; j++, b += vectors * LANES)
+        M(tile_step)(rows, vectors, streams, row, j, b, ahead, sum);
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) V(store)(c[i] + at_c[v], sum[i][v]);
     }
@@ -166,6 +185,7 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(zero)();
     }
+    BY_TWO
     for (ptrdiff_t j = 0; j < k; j++) {
         V(vec) w[FR_MAX_VECTORS];
         UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + v * LANES);

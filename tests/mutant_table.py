@@ -54,6 +54,9 @@ MUTANTS = [
      "if overlap(f.h_init, f.B * f.K * item, g.state_h, h) or", "if False and"),
     ("a part of the team that is not there", LOOP, "    if size < lanes:  ", "    if False:  "),
     ("a part of the team stops alone", BARRIER, "    part->stop = whole->stop;\n", ""),
+    # ---- the tile
+    ("an odd depth loses its last step", TILE, "for (; j < 0; j++, b", "for (; j < -1; j++, b"),
+    ("both steps of a pair read the same weights", TILE, "j + 1, b + vectors * LANES, ahead", "j + 1, b, ahead"),
     # ---- LSTM
     ("gates i and f swapped", LSTM,
      "M(act_each)(rec, n, gi, i);\n    M(act_each)(rec, n, gf, f);",
