@@ -179,7 +179,7 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
 }
 
 /* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
- * it: of each k of that the i-th tile brings the i-th vector in. A panel that one tile reads and that would have more
+ * it, NULL where that is near: of each k of that the i-th tile brings the i-th vector in. A panel that one tile reads and that would have more
  * than three parts comes from memory. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, const REAL *next,
@@ -194,7 +194,9 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
         const REAL *now = b + k0 * panel->width;
-        const ptrdiff_t ahead = part + 1 < parts ? (k1 - k0) * panel->width : next - now;
+        const ptrdiff_t ahead = !next              ? 0
+                                : part + 1 < parts ? (k1 - k0) * panel->width
+                                                   : next - now;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t r = M(tile_start)(rows, tiles, i),
                             count = M(tile_start)(rows, tiles, i + 1) - r;
@@ -285,7 +287,7 @@ static void M(product_panel)(const fr_product *p, const M(panel) * panel) {
             M(tiles_raw)(panel, rows, p->k, a, p->b, p->b_row, p->b_start, from, at_from, to,
                          at_to);
         else
-            M(tiles_packed)(panel, rows, p->k, a, b, b, from, at_from, to, at_to);
+            M(tiles_packed)(panel, rows, p->k, a, b, NULL, from, at_from, to, at_to);
         if (direct) continue;
         for (ptrdiff_t r = 0; r < rows; r++)
             for (int v = 0; v < panel->pieces; v++)

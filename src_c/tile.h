@@ -92,7 +92,8 @@ static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_R
 #endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile the
- * vector `ahead` of each of b comes nearer, or if that is BRING_ALL, where STREAMS, all of b, STREAM rows ahead. */
+ * vector `ahead` of each of b comes nearer, unless that is 0, or if it is BRING_ALL, where STREAMS, all of b, STREAM rows
+ * ahead. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         ptrdiff_t ahead, const REAL *const *init, const ptrdiff_t *at_init,
                         REAL *const *c, const ptrdiff_t *at_c);
@@ -105,7 +106,7 @@ typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c
                               int add);
 
 /* One k of it. */
-INLINE void M(tile_step)(const int rows, const int vectors, const int streams,
+INLINE void M(tile_step)(const int rows, const int vectors, const int brings,
                          const REAL *const *row, ptrdiff_t j, const REAL *b, ptrdiff_t ahead,
                          V(vec) sum[][FR_MAX_VECTORS]) {
     if (rows < vectors) { /* the shorter side waits in registers */
@@ -127,11 +128,12 @@ INLINE void M(tile_step)(const int rows, const int vectors, const int streams,
             UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
         }
     }
-    UNROLL for (int v = 0; v < vectors && streams; v++) FETCH(b + (STREAM * vectors + v) * LANES);
-    if (BRINGS(rows, vectors) && !streams) FETCH(b + ahead);
+    if (brings == 1) FETCH(b + ahead);
+    UNROLL for (int v = 0; v < vectors && brings > 1; v++)
+        FETCH(b + (STREAM * vectors + v) * LANES);
 }
 
-INLINE void M(tile_body)(const int rows, const int vectors, const int streams, ptrdiff_t k,
+INLINE void M(tile_body)(const int rows, const int vectors, const int brings, ptrdiff_t k,
                          const REAL *const *a, ptrdiff_t first, const REAL *b, ptrdiff_t ahead,
                          const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
                          const ptrdiff_t *at_c) {
@@ -143,11 +145,11 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int streams, p
     }
     ptrdiff_t j = -k; /* up to 0: a bound would need a register more */
     for (; TWICE(rows, vectors) && j < -1; j += 2, b += 2 * vectors * LANES) {
-        M(tile_step)(rows, vectors, streams, row, j, b, ahead, sum);
-        M(tile_step)(rows, vectors, streams, row, j + 1, b + vectors * LANES, ahead, sum);
+        M(tile_step)(rows, vectors, brings, row, j, b, ahead, sum);
+        M(tile_step)(rows, vectors, brings, row, j + 1, b + vectors * LANES, ahead, sum);
     }
     for (; j < 0; j++, b += vectors * LANES)
-        M(tile_step)(rows, vectors, streams, row, j, b, ahead, sum);
+        M(tile_step)(rows, vectors, brings, row, j, b, ahead, sum);
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) V(store)(c[i] + at_c[v], sum[i][v]);
     }
@@ -210,6 +212,8 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
                                        const ptrdiff_t *at_init, REAL *const *c,                \
                                        const ptrdiff_t *at_c) {                                 \
         if (STREAMS(r, v) && ahead == BRING_ALL)                                                \
+            M(tile_body)(r, v, 2, k, a, first, b, ahead, init, at_init, c, at_c);               \
+        else if (BRINGS(r, v) && ahead)                                                         \
             M(tile_body)(r, v, 1, k, a, first, b, ahead, init, at_init, c, at_c);               \
         else                                                                                    \
             M(tile_body)(r, v, 0, k, a, first, b, ahead, init, at_init, c, at_c);               \

@@ -6,6 +6,7 @@ typedef struct {
     M(panel) panel;
     ptrdiff_t first, rows;
     ptrdiff_t next; /* where the panel begins that is read after this band */
+    int near; /* the second cache holds all panels */
 } M(step_tile);
 
 /* t->sum = b + x W, where the chains of h_in R go on. */
@@ -24,7 +25,7 @@ INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c)
     }
     if (!direct) M(gather)(panel, s->bias, at, NULL, bias);
     const REAL *w = (const REAL *)s->w + panel->offset * s->inputs;
-    M(tiles_packed)(panel, t->rows, s->inputs, a, w, w, init, direct ? at : M(vector_at), c,
+    M(tiles_packed)(panel, t->rows, s->inputs, a, w, NULL, init, direct ? at : M(vector_at), c,
                     M(vector_at));
 }
 
@@ -58,7 +59,8 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
                      M(vector_at));
     else
         M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
-                        (const REAL *)s->r + t->next * s->k, init, from, c, M(vector_at));
+                        t->near ? NULL : (const REAL *)s->r + t->next * s->k, init, from, c,
+                        M(vector_at));
 }
 
 /* The rows of a panel of few units, as many in a vector as it holds: a tile whose row i has LANES units, those of rows
@@ -133,6 +135,7 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
+    t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= 2 * LOT_BYTES;
     const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
     for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {
