@@ -301,6 +301,7 @@ static void M(product)(const fr_product *p) {
     M(panel) panel;
     const ptrdiff_t item = sizeof(REAL);
     const ptrdiff_t parts = p->rows <= ROWS_4 ? 1 : M(depth_parts)(p->k, ROW_BYTES / item);
+    const ptrdiff_t depth = parts > 1 ? p->k / parts + 1 : p->k > 0 ? p->k : 1;
     const ptrdiff_t whole = p->b_row ? 0 : p->n / (UNIT_VECTORS(p->groups) * LANES);
     const ptrdiff_t way = p->down ? -1 : 1;
     ptrdiff_t at = p->down ? p->panel1 - 1 : p->panel0, count;
@@ -311,7 +312,7 @@ static void M(product)(const fr_product *p) {
             M(product_panel)(p, &panel);
             continue;
         }
-        const ptrdiff_t most = LOT_BYTES / (panel.width * (p->k / parts + 1) * item);
+        const ptrdiff_t most = LOT_BYTES / (panel.width * depth * item);
         count = p->down || left < whole - at ? left : whole - at;
         if (count > most) count = most > 0 ? most : 1;
         M(product_lot)(p, &panel, count, parts,
