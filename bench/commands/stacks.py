@@ -1,6 +1,6 @@
 """Two layers on each other and two directions, for few rows: what running their jobs side by side gives.
 
-Beside the model stand its layers called in turn, and torch's module of as many layers or directions.
+Beside the model stand one whose layers run in turn, and torch's module of as many layers or directions.
 """
 
 import itertools
@@ -24,6 +24,16 @@ KINDS = ("two layers", "two directions")
 LAYERS = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
+def by_itself(kind):
+    """A layer whose `forward` is its own, so that nothing runs beside it."""
+    return type(
+        kind.__name__, (kind,), {"forward": lambda self, x, **o: kind.forward(self, x, **o)}
+    )
+
+
+ALONE = {name: by_itself(kind) for name, kind in LAYERS.items()}
+
+
 def add_arguments(parser):
     duel.add_arguments(parser)
 
@@ -42,10 +52,10 @@ def measure(case, kind, options):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((case.B, case.T, case.I)).astype(case.dtype)
     make = {"two layers": stack, "two directions": both}[kind]
-    model, apart = make(case), make(case)
+    model, apart = make(case, LAYERS[case.cell]), make(case, ALONE[case.cell])
     works = {
         "fastrnn": whole(model, x, case.mode),
-        "fastrnn in turns": in_turns(apart, x, case.mode, kind),
+        "fastrnn in turns": whole(apart, x, case.mode),
     }
     if "torch" in options.peers:
         works["torch"] = torch_work(model, x, case, kind, options.threads)
@@ -57,16 +67,14 @@ def measure(case, kind, options):
     return row | {"cell": case.cell, "mode": case.mode, "shape": case.shape, "kind": kind}
 
 
-def layer(case, seed):
-    return LAYERS[case.cell](case.H, return_sequences=True, seed=seed)
+def stack(case, kind):
+    below, above = (kind(case.H, return_sequences=True, seed=seed) for seed in (1, 2))
+    return Sequential([layers.Input((case.T, case.I)), below, above])
 
 
-def stack(case):
-    return Sequential([layers.Input((case.T, case.I)), layer(case, 1), layer(case, 2)])
-
-
-def both(case):
-    return Sequential([layers.Input((case.T, case.I)), layers.Bidirectional(layer(case, 1))])
+def both(case, kind):
+    layer = layers.Bidirectional(kind(case.H, return_sequences=True, seed=1))
+    return Sequential([layers.Input((case.T, case.I)), layer])
 
 
 def whole(model, x, mode):
@@ -76,38 +84,6 @@ def whole(model, x, mode):
         return y
 
     return train if mode == "train" else lambda: model(x)
-
-
-def in_turns(model, x, mode, kind):
-    """The same layers, each called by itself."""
-    if kind == "two layers":
-        first, second = model.layers
-
-        def forward(training):
-            return second(first(x, training=training), training=training)
-
-        def backward(y):
-            first.backward(second.backward(np.ones_like(y)))
-
-    else:
-        (wrapper,) = model.layers
-        first, second = wrapper.sublayers()
-
-        def forward(training):
-            outputs = first(x, training=training), second(x, training=training)[:, ::-1]
-            return np.concatenate(outputs, axis=-1)
-
-        def backward(y):
-            dy = np.ones_like(y)
-            dy1, dy2 = np.split(dy, 2, axis=-1)
-            return first.backward(dy1) + second.backward(dy2[:, ::-1])
-
-    def train():
-        y = forward(True)
-        backward(y)
-        return y
-
-    return train if mode == "train" else lambda: forward(False)
 
 
 def torch_work(model, x, case, kind, threads):
