@@ -264,6 +264,22 @@ def test_what_stands_in_a_stack(between, training):
             np.testing.assert_array_equal(one(x, training=training), by_hand(other, x, training))
 
 
+def test_a_layer_that_stands_in_a_stack_twice():
+    """The second time it begins with the state that the first one ended with."""
+    x = np.random.default_rng(0).normal(size=(2, 30, 6)).astype(np.float32)
+    twice, between = (
+        layers.LSTM(6, stateful=True, return_sequences=True, seed=seed) for seed in (1, 2)
+    )
+    given = layers.Input(batch_shape=(2, 30, 6))
+    model = fastrnn.Model(given, twice(between(twice(given))))
+    with fastrnn.threads(2):
+        y = [model(x) for _ in range(2)]
+        for layer in (twice, between):
+            layer.reset_states()
+        for one in y:
+            np.testing.assert_array_equal(one, twice(between(twice(x))))
+
+
 @pytest.mark.parametrize("B", [1, 3, 40])
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_directions_are_two_layers(kind, B):

@@ -330,9 +330,12 @@ cpdef int forward_together(list work, int threads, int lanes=0) except -1:
         job.f.follows = before.f.done = &jobs.done[j]
         job.shorten(WAVE_STEPS)
         before.shorten(WAVE_STEPS)
-    run(forward_body, &jobs, threads)
+    try:
+        run(forward_body, &jobs, threads)
+    finally:
+        for job in work:
+            job.f.done = job.f.follows = NULL
     for job in work:
-        job.f.done = job.f.follows = NULL
         job.done()
     return 0
 

@@ -208,7 +208,7 @@ cdef class Together:
 
     cdef list jobs
 
-    def __init__(self):
+    def __cinit__(self):
         self.jobs = []
 
     def run(self):

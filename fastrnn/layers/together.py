@@ -44,7 +44,7 @@ def run_stack(layers: Sequence[Any], x: Any, training: bool) -> list[Any]:
     They are none, or at least two. A layer begins as soon as the one before it has made some steps.
     """
     count = 1
-    while count < len(layers) and _goes_on(layers[count - 1], layers[count], training):
+    while count < len(layers) and _goes_on(layers[:count], layers[count], training):
         count += 1
     if count == 1:
         return []
@@ -56,10 +56,12 @@ def run_stack(layers: Sequence[Any], x: Any, training: bool) -> list[Any]:
     return [layer.finish(half, training) for layer, half in zip(layers, begun, strict=False)]
 
 
-def _goes_on(layer: Recurrent, above: Recurrent, training: bool) -> bool:
-    """Return whether `above` reads what the engine writes for `layer`, and nothing else sees it before."""
+def _goes_on(below: Sequence[Recurrent], above: Recurrent, training: bool) -> bool:
+    """Return whether `above` reads what the engine writes for the last of `below`, and nothing else sees it before."""
+    layer = below[-1]
     return (
         all(one.divisible and one.activity_regularizer is None for one in (layer, above))
+        and above not in below  # it begins with the state that it ended with
         and layer.return_sequences
         and not layer.go_backwards
         and above.dtype is layer.dtype
