@@ -203,9 +203,9 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
             const REAL *const *const from = part ? (const REAL *const *)c : init;
             M(tiles)
             [panel->vectors][count](k1 - k0, a + r, k0, now,
-                                    stream               ? BRING_ALL
-                                    : i < panel->vectors ? ahead + i * LANES
-                                                         : 0,
+                                    stream                       ? BRING_ALL
+                                    : ahead &&i < panel->vectors ? ahead + i * LANES
+                                                                 : 0,
                                     from + r, part ? at_c : at_init, c + r, at_c);
         }
     }
@@ -246,8 +246,8 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
             M(places)(panel, p->c_group, at_c);
             if (move) M(places)(panel, part ? p->c_group : p->init_group, at_init);
             for (ptrdiff_t j = 0; j < count; j++, b += way * panel->width * p->k) {
-                tile(k, a, k0, b, i < panel->vectors ? ahead + i * LANES : 0, init, at_init, c,
-                     at_c);
+                tile(k, a, k0, b, ahead && i < panel->vectors ? ahead + i * LANES : 0, init,
+                     at_init, c, at_c);
                 for (int v = 0; v < panel->vectors; v++) {
                     at_init[v] += move;
                     at_c[v] += units;

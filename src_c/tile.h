@@ -59,8 +59,9 @@
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
 #endif
-/* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles
- * have no register left for it, nor have those without fused multiply-adds. */
+/* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles,
+ * which have a pointer for each row, have no register left for it, nor have those without fused multiply-adds; the
+ * tiles of weight gradients need no pointers. */
 #define BY_TWO _Pragma("GCC unroll 2")
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define TWICE(rows, vectors) ((rows) <= 6)

@@ -1,4 +1,4 @@
-"""Jobs side by side, each with a part of the team: directions stand beside each other, a stack's layers follow."""
+"""Jobs side by side, each on one thread: directions stand beside each other, a stack's layers follow."""
 
 import itertools
 import math
@@ -27,12 +27,22 @@ def arrays_of(cell, inputs, H, rng, dtype):
     return [rng.normal(0, 0.4, shape).astype(dtype) for shape in shapes]
 
 
-def job_of(cell, arrays, x, reverse=False, training=False, lengths=None, low=False, start=None):
+def job_of(
+    cell,
+    arrays,
+    x,
+    reverse=False,
+    training=False,
+    lengths=None,
+    low=False,
+    start=None,
+    weights=None,
+):
     """A job whose outputs hold what nobody may read; x is (B, T, I)."""
     (B, T), H = x.shape[:2], arrays[1].shape[0]
     y, h = np.full((B, T, H), np.nan, x.dtype), np.full((B, H), np.nan, x.dtype)
     c = np.full((B, H), np.nan, x.dtype) if len(cell.states) == 2 else None
-    weights = Weights(cell, *arrays, None, None)
+    weights = weights or Weights(cell, *arrays, None, None)
     rows = lower(B, T, lengths, None, reverse, False)
     recurrent_activation = 3 if cell is cells.RNN else 1
     options = 0, recurrent_activation, math.inf, training, low, 1
@@ -48,7 +58,8 @@ def call_of(cell, arrays, x, **options):
 @st.composite
 def work(draw):
     """Jobs that read x or the y of an earlier one, forward or reversed."""
-    sizes = draw(st.tuples(st.integers(1, 6), st.integers(1, 40), st.integers(1, 9)))
+    rows = st.one_of(st.integers(1, 6), st.integers(20, 45))
+    sizes = draw(st.tuples(rows, st.integers(1, 40), st.integers(1, 9)))
     jobs = [
         (
             draw(st.sampled_from(sorted(CELLS))),
@@ -65,12 +76,12 @@ def work(draw):
 @given(
     work(),
     st.integers(1, 5),
-    st.integers(0, 5),
-    st.sampled_from(["infer", "training", "low"]),
+    st.sampled_from([None, True, False]),
+    st.sampled_from(["infer", "infer", "training", "low"]),
     st.sampled_from(["f4", "f8"]),
     st.integers(0, 9),
 )
-def test_the_same_bits_as_one_call_after_the_other(plan, made, threads, lanes, mode, dtype, seed):
+def test_the_same_bits_as_one_call_after_the_other(plan, made, threads, beside, mode, dtype, seed):
     (B, T, I), which = made
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(B, T, I)).astype(dtype)
@@ -84,7 +95,7 @@ def test_the_same_bits_as_one_call_after_the_other(plan, made, threads, lanes, m
             right.append(call_of(CELLS[name], arrays, known, reverse=reverse))
             options = {"training": mode != "infer", "low": mode == "low"}
             jobs.append(job_of(CELLS[name], arrays, source, reverse, **options))
-        recurrent.forward_together(jobs, threads, lanes)
+        recurrent.forward_together(jobs, threads, beside)
     for job, out in zip(jobs, right, strict=True):
         np.testing.assert_array_equal(job.y, out.y)
         np.testing.assert_array_equal(job.state_h, out.state[0])
@@ -92,27 +103,39 @@ def test_the_same_bits_as_one_call_after_the_other(plan, made, threads, lanes, m
             np.testing.assert_array_equal(job.state_c, out.state[1])
 
 
-@pytest.mark.parametrize("mode", ["infer", "training", "low"])
-@pytest.mark.parametrize("plan", ["serial", "batch"])
-@pytest.mark.parametrize("threads", [2, 4, 6])
-def test_a_long_stack(threads, plan, mode, monkeypatch):
-    """So many steps that, where memory is low and rows are shared, the gates of all have no room at once."""
+@pytest.mark.parametrize("plan", ["serial", "batch", "hidden"])
+@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("rows", [1, 8, 40])
+def test_a_long_stack(rows, threads, plan, monkeypatch):
+    """More layers than threads; with rows in groups a layer is not done before all groups are."""
     monkeypatch.setenv("FASTRNN_PLAN", plan)
     rng = np.random.default_rng(2)
-    x = rng.normal(size=(8, 100, 300)).astype("f4")
-    arrays = [arrays_of(cells.LSTM, n, 64, rng, "f4") for n in (300, 64)]
-    first = F.lstm(x, *arrays[0])
-    options = {"training": mode != "infer", "low": mode == "low"}
-    below = job_of(cells.LSTM, arrays[0], x, **options)
-    above = job_of(cells.LSTM, arrays[1], below.y, **options)
-    recurrent.forward_together([below, above], threads, 2)
-    np.testing.assert_array_equal(below.y, first.y)
-    np.testing.assert_array_equal(above.y, F.lstm(first.y, *arrays[1]).y)
+    x = rng.normal(size=(rows, 300, 8)).astype("f4")
+    widths = [8, 96, 48, 32, 16]
+    arrays = [arrays_of(cells.LSTM, *pair, rng, "f4") for pair in itertools.pairwise(widths)]
+    jobs, right = [], []
+    for given_arrays in arrays:
+        right.append(F.lstm(right[-1].y if right else x, *given_arrays))
+        jobs.append(job_of(cells.LSTM, given_arrays, jobs[-1].y if jobs else x))
+    recurrent.forward_together(jobs, threads, True)
+    for job, out in zip(jobs, right, strict=True):
+        np.testing.assert_array_equal(job.y, out.y)
 
 
-@pytest.mark.parametrize("lanes", [0, 2, 3])
+def test_two_jobs_that_pack_the_same_weights():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(1, 200, 6))
+    arrays = arrays_of(cells.GRU, 6, 30, rng, "f8")
+    shared = Weights(cells.GRU, *arrays, None, None)
+    jobs = [job_of(cells.GRU, arrays, x + i, weights=shared) for i in range(2)]
+    recurrent.forward_together(jobs, 2, True)
+    for i, job in enumerate(jobs):
+        np.testing.assert_array_equal(job.y, F.gru(x + i, *arrays).y)
+
+
+@pytest.mark.parametrize("beside", [None, True])
 @pytest.mark.parametrize("threads", [2, 3])
-def test_rows_of_different_lengths(lanes, threads):
+def test_rows_of_different_lengths(beside, threads):
     """Both directions of ragged rows, and one that reads the first: its steps are those of other rows."""
     rng = np.random.default_rng(3)
     lengths = np.array([0, 200, 17, 199, 1])
@@ -125,15 +148,15 @@ def test_rows_of_different_lengths(lanes, threads):
         job_of(cells.LSTM, b, x, lengths=lengths, reverse=True),
     ]
     jobs.append(job_of(cells.LSTM, c, jobs[0].y))
-    recurrent.forward_together(jobs, threads, lanes)
+    recurrent.forward_together(jobs, threads, beside)
     for job, out in zip(jobs, right, strict=True):
         np.testing.assert_array_equal(job.y, out.y)
         np.testing.assert_array_equal(job.state_h, out.state[0])
 
 
-@pytest.mark.parametrize("lanes", [0, 2])
-def test_what_is_read_otherwise_than_step_by_step_waits(lanes):
-    """The final state of another job, its y as other rows, or the same weights."""
+@pytest.mark.parametrize("beside", [None, True])
+def test_what_is_read_otherwise_than_step_by_step_waits(beside):
+    """The final state of another job, its last output, or its y as other rows."""
     rng = np.random.default_rng(4)
     x = rng.normal(size=(1, 300, 5))
     a, b, wide = (arrays_of(cells.LSTM, n, 12, rng, "f8") for n in (5, 5, 24))
@@ -141,13 +164,18 @@ def test_what_is_read_otherwise_than_step_by_step_waits(lanes):
     for _ in range(5):
         one = job_of(cells.LSTM, a, x)
         other = job_of(cells.LSTM, b, x, start=one.state_h)
-        recurrent.forward_together([one, other], 2, lanes)
+        recurrent.forward_together([one, other], 2, beside)
         begun = first.state[0], np.zeros((1, 12))
         np.testing.assert_array_equal(other.y, F.lstm(x, *b, initial_state=begun).y)
 
         one = job_of(cells.LSTM, a, x)
+        other = job_of(cells.LSTM, b, x, start=one.y[:, -1])
+        recurrent.forward_together([one, other], 2, beside)
+        np.testing.assert_array_equal(other.y, F.lstm(x, *b, initial_state=begun).y)
+
+        one = job_of(cells.LSTM, a, x)
         other = job_of(cells.LSTM, wide, one.y.reshape(1, 150, 24))
-        recurrent.forward_together([one, other], 2, lanes)
+        recurrent.forward_together([one, other], 2, beside)
         np.testing.assert_array_equal(other.y, F.lstm(first.y.reshape(1, 150, 24), *wide).y)
 
 
@@ -162,11 +190,11 @@ arrays = [t.arrays_of(t.cells.LSTM, n, 14, rng, "f8") for n in (6, 14, 14, 6)]
 right = []
 for i, a in enumerate(arrays):
     right.append(t.F.lstm(right[-1].y if 0 < i < 3 else x, *a))
-for threads, lanes in t.itertools.product((2, 3, 4, 8), (2, 3, 4)):
+for threads in (2, 3, 4, 8):
     jobs = []
     for i, a in enumerate(arrays):
         jobs.append(t.job_of(t.cells.LSTM, a, jobs[-1].y if 0 < i < 3 else x))
-    t.recurrent.forward_together(jobs, threads, lanes)
+    t.recurrent.forward_together(jobs, threads, True)
     for job, out in zip(jobs, right):
         np.testing.assert_array_equal(job.y, out.y)
 print("right")
@@ -306,14 +334,14 @@ def test_a_direction_of_the_users_own():
 
 
 def test_bad_input_of_the_second_layer_runs_nothing():
-    """The state of the backward layer is wrong: the forward layer keeps no tape and draws no mask twice."""
+    """The state of the backward layer is wrong: the forward layer keeps its state and no tape."""
     layer = layers.Bidirectional(layers.LSTM(4, stateful=True))
     x = np.zeros((2, 5, 3), np.float32)
     layer(x)
     wrong = [np.zeros((2, 4)), np.zeros((2, 4)), np.zeros((2, 4)), np.zeros((2, 5))]
     before = [state.copy() for state in layer.states]
     with pytest.raises(fastrnn.errors.ShapeError, match="initial_state"):
-        layer(x + 1, initial_state=wrong, training=True)
+        layer(x + 1, initial_state=wrong)
     for state, kept in zip(layer.states, before, strict=True):
         np.testing.assert_array_equal(state, kept)
     assert not layer.forward_layer._tapes

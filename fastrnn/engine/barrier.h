@@ -54,7 +54,7 @@ static inline void fr_team_start(fr_team *team, double now) {
     team->work = 0;
 }
 
-/* A part of a team, which stops with it. The first one has thread 0 of all; the others never look for signals. */
+/* A part of a team, which stops with it. The first one has thread 0 of all; the others never look for signals, which only that may. */
 static inline void fr_team_part(fr_team *part, const fr_team *whole, int first) {
     fr_team_start(part, first ? whole->polled : HUGE_VAL);
     part->stop = whole->stop;
@@ -138,6 +138,17 @@ static inline double fr_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* One more thread has nothing left to do; whether all have (who asks lets others run). */
+static inline void fr_end(fr_progress *ended) {
+    __atomic_add_fetch(&ended->steps, 1, __ATOMIC_ACQ_REL);
+}
+
+static inline int fr_ended(fr_progress *ended, int size) {
+    if (__atomic_load_n(&ended->steps, __ATOMIC_ACQUIRE) >= size) return 1;
+    sched_yield();
+    return 0;
 }
 
 /* A lock for a few instructions; the interpreter's lock is not there to protect us on free-threaded builds. */

@@ -10,6 +10,8 @@ cdef extern from "barrier.h" nogil:
     void fr_team_part(fr_team *part, const fr_team *whole, bint first)
     void fr_advance(fr_progress *progress, Py_ssize_t steps)
     bint fr_follow(fr_progress *progress, Py_ssize_t steps, fr_team *team)
+    void fr_end(fr_progress *ended)
+    bint fr_ended(fr_progress *ended, int size)
     int fr_barrier(fr_team *team, int size)
     int fr_stopping(fr_team *team)
     void fr_lock(char *lock)

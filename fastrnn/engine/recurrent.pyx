@@ -5,24 +5,24 @@ hidden units. In the batch plan that is some rows and all units (enough rows are
 to whoever has time), in the hidden plan all rows and some units with a barrier at each step. The same code runs all
 plans, and an element is computed in one chain whatever its extent, so all plans give the same bits.
 
-Several jobs run in one region: one after the other, or side by side, each with a part of the team. A job that reads
-what another one writes follows it step by step.
+Several jobs run in one region: one after the other, or side by side, each on one thread. There a job that reads what
+another one writes follows it step by step.
 
 Here is the way forward and the door to both; the way back is in bptt.pyx, a step of either in step.pyx.
 """
 
-from .bptt cimport backward_job
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
-from .core cimport (fr_advance, fr_barrier, fr_follow, fr_progress, fr_stopping, fr_take_anew, fr_team, fr_team_part,
-                    run)
+from .bptt cimport backward_job
+from .core cimport (fr_advance, fr_barrier, fr_end, fr_ended, fr_follow, fr_progress, fr_stopping, fr_take_anew,
+                    fr_team, fr_team_part, poll, run)
 from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens, rows_at
 from .groups cimport leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
 from .panels cimport Lots, Source, first_lot
 from .plan cimport BATCH, HIDDEN, REGION_CYCLES
-from .ragged cimport clear_padding, gather
+from .ragged cimport Ragged, clear_padding, gather
 from .share cimport share
 from .step cimport forward_step, store_state
 from .weights cimport input_source, pack_forward
@@ -67,7 +67,7 @@ cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step
         if not f.keep_g:
             g += rows_at(f, e, step) * f.ld_g * item
         step += 1
-    if f.done != NULL and rank == 0 and (f.plan != BATCH or size == 1):
+    if f.done != NULL and f.plan != BATCH:     # else these are not all rows
         fr_advance(f.done, step)
     return -1 if not e.sync and fr_stopping(team) else step
 
@@ -123,8 +123,6 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
         base, step1 = f.offset[step0], step0 + 1
         while step1 < f.steps and f.offset[step1 + 1] - base <= f.chunk:
             step1 += 1
-        if f.follows != NULL and fr_follow(f.follows, step1, team):
-            return True
         if first_lot(f.k, &w, f.offset[step1] - base, f.room, f.room_size, &lots, team, rank, size):
             return True
         input_products(f, base, &w, &lots, team, rank, size)
@@ -146,8 +144,6 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
             return True
         if rank == 0:
             begin_rows(f, step1, f.steps)
-            if f.done != NULL:
-                fr_advance(f.done, step1)
         step0 = step1
     return False
 
@@ -180,10 +176,7 @@ cdef bint forward_job(const Forward *f, fr_team *team, int rank, int size) noexc
                 return True
     clear_padding(f.unused, f.padding, f.y, f.K, f.k.itemsize, team, rank)
     if f.done != NULL:
-        if fr_barrier(team, size):
-            return True
-        if rank == 0:
-            fr_advance(f.done, f.steps)
+        fr_advance(f.done, f.steps)
     return False
 
 
@@ -194,43 +187,37 @@ cdef enum:
     WAVE_STEPS = 8      # of a job until one begins that reads its y (4 to 32 measured)
 
 cdef struct Jobs:
-    int count, lanes            # side by side at a time
+    int count
     const Forward *f[MAX_JOBS]
-    fr_team part[MAX_JOBS]      # of the team, by lane
     fr_progress done[MAX_JOBS]
-
-
-cdef void forward_round(Jobs *jobs, int first, int lanes, fr_team *team, int rank, int size) noexcept nogil:
-    """This thread's part of the jobs first <= i < first + lanes, each of which has a part of the team."""
-    cdef int lane = 0, begin
-    if lanes == 1:
-        forward_job(jobs.f[first], team, rank, size)
-        return
-    if size < lanes:    # the system gave fewer threads than the jobs were arranged for
-        while rank == 0 and lane < lanes:
-            forward_job(jobs.f[first + lane], team, 0, 1)
-            lane += 1
-        return
-    if rank == 0:
-        for lane in range(lanes):
-            fr_team_part(&jobs.part[lane], team, lane == 0)
-    if fr_barrier(team, size):
-        return
-    lane = 0
-    while rank >= share(size, lane + 1, lanes):
-        lane += 1
-    begin = <int> share(size, lane, lanes)
-    forward_job(jobs.f[first + lane], &jobs.part[lane], rank - begin, <int> share(size, lane + 1, lanes) - begin)
+    fr_progress ended           # threads that have no job left
 
 
 cdef void forward_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    """The jobs one after the other, each with the team."""
     cdef Jobs *jobs = <Jobs *> context
-    cdef int i = 0
-    while i < jobs.count:
+    cdef int i
+    for i in range(jobs.count):
         if i > 0 and fr_barrier(team, size):
             return
-        forward_round(jobs, i, min(jobs.lanes, jobs.count - i), team, rank, size)
-        i += jobs.lanes
+        if forward_job(jobs.f[i], team, rank, size) and i + 1 < jobs.count:
+            fr_barrier(team, size)
+            return
+
+
+cdef void side_by_side_body(void *context, fr_team *team, int rank, int size) noexcept nogil:
+    """The jobs in turn on one thread each. A job follows only earlier ones, so that the first unfinished one can go
+    on however many threads there are."""
+    cdef Jobs *jobs = <Jobs *> context
+    cdef fr_team alone
+    cdef int i = rank
+    fr_team_part(&alone, team, rank == 0)
+    while i < jobs.count and not fr_stopping(team):
+        forward_job(jobs.f[i], &alone, 0, 1)
+        i += size
+    fr_end(&jobs.ended)
+    while rank == 0 and not fr_ended(&jobs.ended, size):
+        poll(&alone)    # nobody else looks for signals
 
 
 cpdef int forward(list work, int threads) except -1:
@@ -240,7 +227,7 @@ cpdef int forward(list work, int threads) except -1:
     cdef int i
     if len(work) > MAX_JOBS:
         raise ArgumentError(f"forward: at most {MAX_JOBS} jobs, got {len(work)}\nhint: run them in several calls")
-    jobs.count, jobs.lanes = len(work), 1
+    jobs.count = len(work)
     for i, job in enumerate(work):
         jobs.f[i] = &job.f
         threads = min(threads, job.f.team)
@@ -251,87 +238,107 @@ cdef bint overlap(const char *a, Py_ssize_t bytes_a, const char *b, Py_ssize_t b
     return a != NULL and b != NULL and a < b + bytes_b and b < a + bytes_a
 
 
-cdef int read_by(list work, int i) except -2:
-    """The job before job i whose y that reads as x, step by step in the same order; -1: it reads nothing of theirs;
-    len(work): in another way."""
+cdef bint alike(Ragged a, Ragged b) noexcept:
+    """Whether step by step the same tokens are read."""
+    return a is b or (
+        a.rows == b.rows and a.tokens == b.tokens and a.steps == b.steps
+        and memcmp(a.active, b.active, (a.steps + 1) * sizeof(a.active[0])) == 0
+        and memcmp(a.token, b.token, a.tokens * sizeof(a.token[0])) == 0)
+
+
+cdef bint reads(const Forward *f, const Forward *g, bint x_too) noexcept:
+    """Whether job f reads anything that job g writes."""
+    cdef Py_ssize_t item = f.k.itemsize, i, j
+    cdef const char *given[4]
+    cdef const char *made[3]
+    cdef Py_ssize_t width[4]
+    cdef Py_ssize_t size[3]
+    given[0], width[0] = f.h_init, f.B * f.K * item
+    given[1], width[1] = f.c_init, f.B * f.H * item
+    given[2], width[2] = f.mask, f.B * f.K * item
+    given[3], width[3] = f.x if x_too else NULL, (f.tokens + f.padding) * f.inputs * item
+    made[0], size[0] = g.y, (g.tokens + g.padding) * g.K * item
+    made[1], size[1] = g.state_h, g.B * g.K * item
+    made[2], size[2] = g.state_c, g.B * g.H * item
+    for i in range(4):
+        for j in range(3):
+            if overlap(given[i], width[i], made[j], size[j]):
+                return True
+    return False
+
+
+cdef int followed(list work, int i) except -2:
+    """The job before job i whose y that reads as x, step by step; -1: it reads nothing of theirs; len(work): it reads
+    something otherwise."""
     cdef Job job = work[i], before
-    cdef Forward *f = &job.f
-    cdef Forward *g
-    cdef Py_ssize_t rows, item = f.k.itemsize, h, c
-    cdef int j
+    cdef int j, found = -1
+    cdef bint follows
     for j in range(i):
         before = work[j]
-        g = &before.f
-        rows, h, c = g.tokens + g.padding, g.B * g.K * item, g.B * g.H * item
-        if overlap(f.x, (f.tokens + f.padding) * f.inputs * item, g.y, rows * g.K * item):
-            return j if f.x == g.y and f.inputs == g.K and job.ragged is before.ragged else <int> len(work)
-        if overlap(f.h_init, f.B * f.K * item, g.state_h, h) or overlap(f.c_init, f.B * f.H * item, g.state_c, c):
+        follows = job.f.x == before.f.y and job.f.inputs == before.f.K and alike(job.ragged, before.ragged)
+        if reads(&job.f, &before.f, not follows):
             return <int> len(work)
-    return -1
+        if follows:
+            found = j
+    return found
 
 
 cdef bint separable(list work) except -1:
-    """Whether the jobs need nothing of each other but that one follows another step by step."""
+    """Whether the jobs are inference and need nothing of each other but that one follows another step by step."""
     cdef int i, j
     for i in range(len(work)):
-        if read_by(work, i) == len(work):
+        if (<Job> work[i]).training or followed(work, i) == len(work):
             return False
         for j in range(i):
-            if (<Job> work[i]).weights is (<Job> work[j]).weights:      # both would pack them
+            if (<Job> work[i]).weights is (<Job> work[j]).weights:      # both might pack them
                 return False
     return True
 
 
-cdef int lanes_for(list work, int threads) except -1:
-    """How many jobs side by side are expected to take less time than one after the other; a job that reads what
-    another one writes follows it some steps behind."""
-    cdef double alone = 0, together = REGION_CYCLES, longest = 0
-    cdef int count = len(work), lanes = min(count, threads), i, now
+cdef bint pays(list work, int threads) except -1:
+    """Whether the jobs are expected to take less time side by side than one after the other."""
+    cdef double alone = 0, longest = 0, cycles
+    cdef double busy[MAX_JOBS]
     cdef Job job
-    for i in range(count):
-        job = work[i]
-        now = min(lanes, count - i // lanes * lanes)
-        if i % lanes == 0:
-            together += longest
-            longest = 0
+    cdef int i
+    memset(busy, 0, sizeof(busy))
+    for i, job in enumerate(work):
         alone += job.cycles(threads)
-        longest = max(longest, job.cycles((threads + now - 1) // now))
-        if read_by(work, i) >= i // lanes * lanes:      # it follows one of its round
-            longest += longest * WAVE_STEPS / max(job.f.steps, <Py_ssize_t> 1)
-    return lanes if together + longest < 0.9 * alone else 1
+        cycles = job.cycles(1)
+        if followed(work, i) >= 0:
+            cycles += cycles * WAVE_STEPS / max(job.f.steps, <Py_ssize_t> 1)
+        busy[i % min(threads, MAX_JOBS)] += cycles
+        longest = max(longest, busy[i % min(threads, MAX_JOBS)])
+    return REGION_CYCLES + longest < 0.9 * alone
 
 
-cpdef int forward_together(list work, int threads, int lanes=0) except -1:
-    """Run jobs that are not arranged yet: one after the other, or where that is faster (or `lanes` says so) some
-    side by side, each with a part of the team."""
+cpdef int forward_together(list work, int threads, side_by_side=None) except -1:
+    """Run jobs that are not arranged yet: one after the other, each on all threads, or where that is faster (or
+    `side_by_side` says so, and it is possible) side by side, each on one."""
     cdef Jobs jobs
     cdef Job job, before
-    cdef int i, j, now
-    if threads == 1 or not 2 <= len(work) <= MAX_JOBS or not separable(work):
-        lanes = 1
-    lanes = lanes_for(work, threads) if lanes == 0 else min(lanes, threads)
-    if lanes == 1:
+    cdef int i, j, lanes = min(<int> len(work), threads)
+    if lanes < 2 or len(work) > MAX_JOBS or side_by_side is False or not separable(work) or not (
+            side_by_side or pays(work, threads)):
         for job in work:    # each with the memory of the one before
             job.arrange(threads)
             forward([job], job.threads(threads))
             job.done()
         return 0
+    memset(&jobs.ended, 0, sizeof(jobs.ended))
     memset(jobs.done, 0, sizeof(jobs.done))
-    jobs.count, jobs.lanes = len(work), lanes
+    jobs.count = len(work)
     for i, job in enumerate(work):
-        now = min(lanes, jobs.count - i // lanes * lanes)
-        job.arrange((threads + now - 1) // now)
+        job.arrange(1)
         jobs.f[i] = &job.f
-    for i, job in enumerate(work):
-        j = read_by(work, i)
-        if j < i // lanes * lanes:      # nobody's, or of an earlier round
-            continue
-        before = work[j]
-        job.f.follows = before.f.done = &jobs.done[j]
-        job.shorten(WAVE_STEPS)
-        before.shorten(WAVE_STEPS)
+        j = followed(work, i)
+        if j >= 0:
+            before = work[j]
+            job.f.follows = before.f.done = &jobs.done[j]
+            job.shorten(WAVE_STEPS)
+            before.shorten(WAVE_STEPS)
     try:
-        run(forward_body, &jobs, threads)
+        run(side_by_side_body, &jobs, lanes)
     finally:
         for job in work:
             job.f.done = job.f.follows = NULL

@@ -175,14 +175,12 @@ class Layer(Called):
         else:
             y = self.forward(x, mask=mask, training=training)
         if self.activity_regularizer is not None:
-            self.observe(x, y, mask, training)
+            self._observe(x, y, mask, training)
         return y
 
-    def observe(self, x: Any, y: Any, mask: Any, training: bool) -> None:
-        """Give the activity regularizer, if there is one, the output `y`."""
+    def _observe(self, x: Any, y: Any, mask: Any, training: bool) -> None:
+        """Give the activity regularizer the output `y`."""
         regularizer = self.activity_regularizer
-        if regularizer is None:
-            return
         wanted = getattr(regularizer, "takes_mask", False)
         covers = self.compute_mask(x, mask) if wanted else None
         if training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,19 @@ from ..functional.recurrent import Together, run
 from ..functional.results import Output
 from ..functional.steps import RecurrentStep
 from ..functional.weights import LayerWeights
-from .layer import Layer
 from .recurrent_base import RecurrentBase
 from .sequences import hold, pad, release, valid_steps
 from .stateful import States
 
 __all__ = ["Recurrent"]
+
+# What a subclass may write anew; who runs a layer in halves would not notice.
+_OWN = ("forward", "run", "_begin", "_finish", "_run", "_output", "_in_order")
+
+
+@cache
+def _plain(kind: Any) -> bool:
+    return all(getattr(kind, name) is getattr(Recurrent, name) for name in _OWN)
 
 
 class Recurrent(RecurrentBase):
@@ -57,12 +65,12 @@ class Recurrent(RecurrentBase):
         training: bool = False,
     ) -> Any:
         """Return y, or with `return_state` the list of y and the final states."""
-        begun = self.begin(
+        begun = self._begin(
             x, initial_state=initial_state, lengths=lengths, mask=mask, training=training
         )
-        return self.finish(begun, training)
+        return self._finish(begun, training)
 
-    def begin(
+    def _begin(
         self,
         x: Any,
         *,
@@ -97,8 +105,8 @@ class Recurrent(RecurrentBase):
         out = self._run(x, initial_state, mask, recurrent, training, later)
         return out, mask, dropped, listed, cut
 
-    def finish(self, begun: tuple[Any, ...], training: bool) -> Any:
-        """Do the other half: what `begin` has begun becomes what `forward` returns."""
+    def _finish(self, begun: tuple[Any, ...], training: bool) -> Any:
+        """Do the other half: what `_begin` has begun becomes what `forward` returns."""
         out, mask, dropped, listed, cut = begun
         y, undo = self._output(out, mask, training)
         if training:
@@ -116,7 +124,7 @@ class Recurrent(RecurrentBase):
         mask: Any,
         recurrent_mask: Any,
         training: bool,
-        later: Together | None,
+        later: Together | None = None,
     ) -> Output:
         """Make the functional call, without its checks of weights that the layer had checked before."""
         weights: Any
@@ -143,9 +151,8 @@ class Recurrent(RecurrentBase):
 
     @property
     def divisible(self) -> bool:
-        """Whether running the layer is nothing but `begin` and `finish`: a subclass may do otherwise."""
-        kind = type(self)
-        return kind.forward is Recurrent.forward and kind.run is Layer.run
+        """Whether running the layer is nothing but `_begin` and `_finish`."""
+        return "forward" not in vars(self) and _plain(type(self))
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
         """Return x as one array, initial state, lengths, and whether the state was in x."""

@@ -141,8 +141,8 @@ class Graph:
                     mask = None
             else:
                 x, mask = values[call.reads[0]], covers[call.reads[0]]
-            if call.stack and mask is None:
-                done = run_stack([one.layer for one in call.stack], x, training)
+            if call.stack and mask is None and not training:
+                done = run_stack([one.layer for one in call.stack], x)
                 for one, y in zip(call.stack, done, strict=False):
                     values[one.writes[0]] = y
                 if done:
