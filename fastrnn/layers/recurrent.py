@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,6 @@ __all__ = ["Recurrent"]
 
 # What a subclass may write anew; who runs a layer in halves would not notice.
 _OWN = ("forward", "run", "_begin", "_finish", "_run", "_output", "_in_order")
-
-
-@cache
-def _plain(kind: Any) -> bool:
-    return all(getattr(kind, name) is getattr(Recurrent, name) for name in _OWN)
 
 
 class Recurrent(RecurrentBase):
@@ -50,6 +44,11 @@ class Recurrent(RecurrentBase):
 
     supports_masking = True
     _trained: LayerWeights | None = None
+    _plain = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._plain = all(getattr(cls, name) is getattr(Recurrent, name) for name in _OWN)
 
     def __call__(self, x: Any, initial_state: Any = None, **options: Any) -> Any:
         """Build the layer if it is new, then run it, or extend the graph of a model."""
@@ -152,7 +151,7 @@ class Recurrent(RecurrentBase):
     @property
     def divisible(self) -> bool:
         """Whether running the layer is nothing but `_begin` and `_finish`."""
-        return "forward" not in vars(self) and _plain(type(self))
+        return self._plain and "forward" not in vars(self)
 
     def _unpack(self, x: Any, initial_state: Any, lengths: Any) -> tuple[Any, ...]:
         """Return x as one array, initial state, lengths, and whether the state was in x."""
