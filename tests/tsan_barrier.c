@@ -95,11 +95,11 @@ static int run(int size, int stop_round) {
     return wrong;
 }
 
-/* ---- Two parts of a team: what the first one makes step by step the second one reads behind it. */
+/* ---- Threads of a team that work alone: what each makes step by step the next one reads behind it. */
 
 typedef struct {
-    fr_team team, part[2];
-    fr_progress progress;
+    fr_team team;
+    fr_progress progress[MAX_THREADS], ended;
     int size, stop_round, wrong;
     int made[ROUNDS][MAX_THREADS]; /* plain memory: only progress orders its writes and reads */
     int left[MAX_THREADS];
@@ -110,36 +110,40 @@ typedef struct {
     int rank;
 } follower_argument;
 
-static int follow(followed *all, int steps, fr_team *part) {
+static int follow(followed *all, int rank, int steps, fr_team *alone) {
 #ifdef WITHOUT_BARRIER
-    (void)all, (void)steps, (void)part;
+    (void)all, (void)rank, (void)steps, (void)alone;
     return 0;
 #else
-    return fr_follow(&all->progress, steps, part);
+    return fr_follow(&all->progress[rank - 1], steps, alone);
 #endif
 }
 
 static void *work_behind(void *argument) {
     followed *all = ((follower_argument *)argument)->all;
-    const int rank = ((follower_argument *)argument)->rank, first = (all->size + 1) / 2;
-    const int behind = rank >= first;
-    fr_team *part = &all->part[behind];
-    const int size = behind ? all->size - first : first;
+    const int rank = ((follower_argument *)argument)->rank;
+    fr_team alone;
+    fr_team_part(&alone, &all->team, rank == 0);
     int round = 0, wrong = 0;
     for (; round < ROUNDS; round++) {
-        if (rank == 0 && round == all->stop_round) fr_stop(part);
-        if (behind) {
-            if (follow(all, round + 1, part)) break;
-            for (int other = 0; other < first; other++)
-                wrong += all->made[round][other] != round * MAX_THREADS + other;
-        } else {
-            all->made[round][rank] = round * MAX_THREADS + rank;
+        if (rank == 0 && round == all->stop_round) {
+            fr_stop(&alone);
+            break;
         }
-        if (fr_barrier(part, size)) break;
-        if (rank == 0) fr_advance(&all->progress, round + 1);
+        if (rank > 0) {
+            if (follow(all, rank, round + 1, &alone)) break;
+            wrong += all->made[round][rank - 1] != round * MAX_THREADS + rank - 1;
+        }
+        all->made[round][rank] = round * MAX_THREADS + rank;
+        fr_advance(&all->progress[rank], round + 1);
     }
     all->left[rank] = round;
     __atomic_add_fetch(&all->wrong, wrong, __ATOMIC_RELAXED);
+    fr_end(&all->ended);
+    while (rank == 0 && !fr_ended(&all->ended, all->size));
+    if (rank > 0) return NULL;
+    /* Thread 0 has seen all end: what they left may be read. Nobody passes the one that he follows. */
+    for (int i = 1; i < all->size; i++) all->wrong |= all->left[i] > all->left[i - 1];
     return NULL;
 }
 
@@ -150,7 +154,6 @@ static int run_behind(int size, int stop_round) {
     all->size = size;
     all->stop_round = stop_round;
     fr_team_start(&all->team, fr_seconds());
-    for (int i = 0; i < 2; i++) fr_team_part(&all->part[i], &all->team, i == 0);
     pthread_t threads[MAX_THREADS];
     follower_argument arguments[MAX_THREADS];
     for (int i = 0; i < size; i++) {
@@ -158,14 +161,9 @@ static int run_behind(int size, int stop_round) {
         if (pthread_create(&threads[i], NULL, work_behind, &arguments[i])) return 1;
     }
     for (int i = 0; i < size; i++) pthread_join(threads[i], NULL);
-    /* The part that stops does so at one round, and nobody of the other waits for more than it made. */
-    int wrong = all->wrong;
-    for (int i = 0; i < size; i++) {
-        const int first = (size + 1) / 2;
-        wrong |= i < first ? all->left[i] != stop_round : all->left[i] > stop_round;
-        wrong |= stop_round == ROUNDS && all->left[i] != ROUNDS;
-    }
-    printf("%d threads in two parts, stop at %d: %s\n", size, stop_round,
+    int wrong = all->wrong || all->left[0] != stop_round;
+    for (int i = 0; i < size; i++) wrong |= stop_round == ROUNDS && all->left[i] != ROUNDS;
+    printf("%d threads behind each other, stop at %d: %s\n", size, stop_round,
            wrong ? "WRONG" : "right");
     free(all);
     return wrong;

@@ -38,7 +38,7 @@ typedef struct {
     _Alignas(128) int arrived;
     _Alignas(128) int round;
     _Alignas(128) int stopped; /* thread 0 wants everybody to return */
-    int *stop; /* the same of the team that this one is a part of, or its own */
+    int *stop; /* its own, or that of the team that it is a part of */
     _Alignas(128) ptrdiff_t taken; /* of work that waits for whoever has time */
     int agreed; /* the same for the whole team between two barriers */
     double polled; /* when thread 0 last looked for signals */
@@ -54,11 +54,11 @@ static inline void fr_team_start(fr_team *team, double now) {
     team->work = 0;
 }
 
-/* A part of a team, which stops with it. The first one has thread 0 of all; the others never look for signals, which only that may. */
+/* A thread of a team that works alone, and stops with all. Only thread 0 of all looks for signals. */
 static inline void fr_team_part(fr_team *part, const fr_team *whole, int first) {
     fr_team_start(part, first ? whole->polled : HUGE_VAL);
     part->stop = whole->stop;
-    part->outside = whole->outside;
+    if (first) part->outside = whole->outside;
 }
 
 static inline void fr_pause(void) {
