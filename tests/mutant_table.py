@@ -47,8 +47,6 @@ MUTANTS = [
      "and alike(job.ragged, before.ragged)", ""),
     ("a job reads a state that is not there yet", LOOP,
      "    made[1], size[1] = g.state_h, g.B * g.K * item", "    made[1], size[1] = NULL, 0"),
-    ("two jobs pack the same weights at once", LOOP,
-     "if (<Job> work[i]).weights is (<Job> work[j]).weights:", "if False:"),
     ("jobs of threads that are not there", LOOP, "        i += size\n    fr_end", "        i += MAX_JOBS\n    fr_end"),
     ("a thread stops alone", BARRIER, "    part->stop = whole->stop;\n", ""),
     # ---- the tile
