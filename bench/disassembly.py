@@ -93,12 +93,17 @@ def functions(lines):
 
 
 def innermost(body):
-    """The loops (lists of instructions) that contain no other: from the target of a jump backwards to the jump."""
+    """The loops (lists of instructions) that contain no other: from the target of a jump backwards to the jump.
+
+    Where the function returns in between, the jump only goes to a block that the compiler put further up.
+    """
+    returns = [at for at, what in body if what.startswith("ret")]
     spans = set()
     for at, what in body:
         jump = JUMP.match(what)
-        if jump and body[0][0] <= int(jump["to"], 16) <= at:
-            spans.add((int(jump["to"], 16), at))
+        to = int(jump["to"], 16) if jump else at + 1
+        if body[0][0] <= to <= at and not any(to < end < at for end in returns):
+            spans.add((to, at))
     inner = [a for a in spans if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in spans)]
     return [[what for at, what in body if first <= at <= last] for first, last in sorted(inner)]
 

@@ -178,9 +178,18 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
     }
 }
 
+/* The cache lines of STEPS k of a panel, and how many of them each of `tiles` tiles brings in until all have come. */
+INLINE ptrdiff_t M(lines)(ptrdiff_t width) {
+    const ptrdiff_t line = LINE / sizeof(REAL);
+    return (STEPS * width + line - 1) / line;
+}
+INLINE int M(share)(ptrdiff_t tiles, ptrdiff_t lines) {
+    return STEPS == 1 || tiles >= lines ? 1 : 2 * tiles >= lines ? 2 : 4;
+}
+
 /* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
- * it, NULL where that is near: of each k of that the i-th tile brings the i-th vector in. A panel that one tile reads and that would have more
- * than three parts comes from memory. */
+ * it, NULL where that is near: of every STEPS k of that each tile brings its share in. A panel that one tile reads and
+ * that would have more than three parts comes from memory. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, const REAL *next,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
@@ -190,6 +199,8 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
     const ptrdiff_t bytes = panel->width * (ptrdiff_t)sizeof(REAL);
     const ptrdiff_t parts =
         tiles == 1 || k * bytes <= PANEL_BYTES ? 1 : M(depth_parts)(k, PANEL_BYTES / bytes);
+    const ptrdiff_t line = LINE / sizeof(REAL), lines = M(lines)(panel->width);
+    const int share = M(share)(tiles, lines);
     const int stream = tiles == 1 && STREAMS(rows, panel->vectors) && k * bytes > 3 * PANEL_BYTES;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
@@ -201,12 +212,10 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
             const ptrdiff_t r = M(tile_start)(rows, tiles, i),
                             count = M(tile_start)(rows, tiles, i + 1) - r;
             const REAL *const *const from = part ? (const REAL *const *)c : init;
-            M(tiles)
-            [panel->vectors][count](k1 - k0, a + r, k0, now,
-                                    stream                       ? BRING_ALL
-                                    : ahead &&i < panel->vectors ? ahead + i * LANES
-                                                                 : 0,
-                                    from + r, part ? at_c : at_init, c + r, at_c);
+            const int brings = stream ? BRING_ALL : ahead && i * share < lines ? share : 0;
+            const M(tile) tile = M(tiles)[panel->vectors][count];
+            tile(k1 - k0, a + r, k0, now, brings, ahead + i * share * line, from + r,
+                 part ? at_c : at_init, c + r, at_c);
         }
     }
 }
@@ -218,7 +227,7 @@ INLINE void M(places)(const M(panel) * panel, ptrdiff_t group, ptrdiff_t *at) {
 
 /* `count` whole panels: tile by tile of the rows, which stay in the first cache while the panels pass and the result is
  * written along its rows. `next` behind each panel (before it, if negative) lies what is read after this lot; of
- * each k of that the i-th tile brings the i-th vector in. */
+ * every STEPS k of that each tile brings its share in. */
 static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_t count,
                            ptrdiff_t parts, ptrdiff_t next) {
     static const REAL zeros[LANES] = {0};
@@ -227,6 +236,8 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
     const ptrdiff_t way = p->down ? -1 : 1, units = way * UNIT_VECTORS(p->groups) * LANES;
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
+    const ptrdiff_t line = LINE / sizeof(REAL), lines = M(lines)(panel->width);
+    const int share = M(share)(tiles, lines);
     for (int r = 0; r < FR_MAX_ROWS; r++) none[r] = zeros;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(p->k, parts, part);
@@ -246,8 +257,8 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
             M(places)(panel, p->c_group, at_c);
             if (move) M(places)(panel, part ? p->c_group : p->init_group, at_init);
             for (ptrdiff_t j = 0; j < count; j++, b += way * panel->width * p->k) {
-                tile(k, a, k0, b, ahead && i < panel->vectors ? ahead + i * LANES : 0, init,
-                     at_init, c, at_c);
+                tile(k, a, k0, b, ahead && i * share < lines ? share : 0, ahead + i * share * line,
+                     init, at_init, c, at_c);
                 for (int v = 0; v < panel->vectors; v++) {
                     at_init[v] += move;
                     at_c[v] += units;

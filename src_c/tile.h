@@ -25,7 +25,7 @@
 #else /* a product needs a register of its own before it is added */
 #define ROWS_4 2
 #endif
-#define PLAIN_VECTORS 2
+#define PLAIN_VECTORS 4
 #define RAW_ROWS_3 3
 #define RAW_ROWS_4 2
 #endif
@@ -49,15 +49,18 @@
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
 /* What stays near, in bytes: of a panel while a band of rows passes and of each row of a tile while panels pass, in the
- * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
+ * first cache; of panels while rows pass, in the second, with as much again of those that come next. Panels of NEAR_BYTES
+ * in all come near enough by themselves: the core sees that they are read in a row. */
 #ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB; else 32 and 256 */
 #define PANEL_BYTES (32 * 1024)
 #define ROW_BYTES (4 * 1024)
 #define LOT_BYTES (512 * 1024)
+#define NEAR_BYTES (1024 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
+#define NEAR_BYTES (4 * 1024 * 1024)
 #endif
 /* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles,
  * which have a pointer for each row, have no register left for it, nor have those without fused multiply-adds; the
@@ -66,16 +69,28 @@
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define TWICE(rows, vectors) ((rows) <= 6)
 #elif defined(__FMA__)
-#define TWICE(rows, vectors) ((rows) <= 6 && (vectors) < 4)
+#define TWICE(rows, vectors) ((rows) <= 6 && (vectors) < 4 && !SIMD_STEPS_OF(rows, vectors))
 #else
 #define TWICE(rows, vectors) 0
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
+#ifdef SIMD_STEPS
+#define BRINGS SIMD_STEPS_OF
+#else
 #define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
+#endif
 /* Those that can bring in all of a large panel that they alone read, STREAM rows of it ahead. */
 #define STREAMS(rows, vectors) ((rows) >= 3 && (rows) <= 4 && (vectors) > 2)
 #define STREAM 16
-#define BRING_ALL PTRDIFF_MIN
+#define LINE 64 /* bytes that come from memory together */
+#define BRING_ALL 64
+#ifdef SIMD_STEPS
+#define STEPS SIMD_STEPS
+#else /* no loops of the target's own */
+#define STEPS 1
+#define SIMD_STEPS_OF(rows, vectors) 0
+#define SIMD_OUTER_STEPS_OF(rows, vectors) 0
+#endif
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
@@ -92,12 +107,12 @@ static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROW
 static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
 #endif
 
-/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile the
- * vector `ahead` of each of b comes nearer, unless that is 0, or if it is BRING_ALL, where STREAMS, all of b, STREAM rows
- * ahead. */
+/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Where
+ * BRINGS, meanwhile `brings` cache lines that begin `ahead` of each STEPS k of b come nearer: 0, 1, and if STEPS is more
+ * than that 2 or 4; or where STREAMS, if that is BRING_ALL, all of b, STREAM rows ahead. */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
-                        ptrdiff_t ahead, const REAL *const *init, const ptrdiff_t *at_init,
-                        REAL *const *c, const ptrdiff_t *at_c);
+                        int brings, ptrdiff_t ahead, const REAL *const *init,
+                        const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]]. A single vector may have fewer lanes than LANES. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
                             const ptrdiff_t *at, ptrdiff_t lanes, const REAL *const *init,
@@ -105,6 +120,15 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 /* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v], a packed with the tile's rows. */
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
                               int add);
+
+/* What `steps` k of a tile bring in. */
+INLINE void M(bring)(const int steps, const int vectors, const int brings, const REAL *b,
+                     ptrdiff_t ahead) {
+    const int all = brings == BRING_ALL, line = LINE / (int)sizeof(REAL);
+    const int lines = all ? steps * vectors * LANES / line : steps == STEPS ? brings : 0;
+    const REAL *first = b + (all ? STREAM * vectors * LANES : ahead);
+    UNROLL for (int i = 0; i < lines; i++) FETCH(first + i * line);
+}
 
 /* One k of it. */
 INLINE void M(tile_step)(const int rows, const int vectors, const int brings,
@@ -129,9 +153,7 @@ INLINE void M(tile_step)(const int rows, const int vectors, const int brings,
             UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(fma)(x, w[v], sum[i][v]);
         }
     }
-    if (brings == 1) FETCH(b + ahead);
-    UNROLL for (int v = 0; v < vectors && brings > 1; v++)
-        FETCH(b + (STREAM * vectors + v) * LANES);
+    M(bring)(1, vectors, brings, b, ahead);
 }
 
 INLINE void M(tile_body)(const int rows, const int vectors, const int brings, ptrdiff_t k,
@@ -145,6 +167,13 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int brings, pt
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
     }
     ptrdiff_t j = -k; /* up to 0: a bound would need a register more */
+#ifdef SIMD_STEPS
+    for (; SIMD_STEPS_OF(rows, vectors) && j <= -SIMD_STEPS; j += SIMD_STEPS) {
+        V(steps)(rows, row, j, b, sum);
+        M(bring)(SIMD_STEPS, vectors, brings, b, ahead);
+        b += SIMD_STEPS * vectors * LANES;
+    }
+#endif
     for (; TWICE(rows, vectors) && j < -1; j += 2, b += 2 * vectors * LANES) {
         M(tile_step)(rows, vectors, brings, row, j, b, ahead, sum);
         M(tile_step)(rows, vectors, brings, row, j + 1, b + vectors * LANES, ahead, sum);
@@ -188,8 +217,16 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(zero)();
     }
+    ptrdiff_t j = 0;
+#ifdef SIMD_STEPS
+    for (; SIMD_OUTER_STEPS_OF(rows, vectors) && j <= k - SIMD_STEPS; j += SIMD_STEPS) {
+        V(outer_steps)(rows, a, b, sum);
+        a += SIMD_STEPS * rows;
+        b += SIMD_STEPS * OUTER_VECTORS * LANES;
+    }
+#endif
     BY_TWO
-    for (ptrdiff_t j = 0; j < k; j++) {
+    for (; j < k; j++) {
         V(vec) w[FR_MAX_VECTORS];
         UNROLL for (int v = 0; v < vectors; v++) w[v] = V(load)(b + v * LANES);
         UNROLL for (int i = 0; i < rows; i++) {
@@ -207,17 +244,21 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     }
 }
 
-#define INSTANCE(v, r)                                                                          \
-    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first,      \
-                                       const REAL *b, ptrdiff_t ahead, const REAL *const *init, \
-                                       const ptrdiff_t *at_init, REAL *const *c,                \
-                                       const ptrdiff_t *at_c) {                                 \
-        if (STREAMS(r, v) && ahead == BRING_ALL)                                                \
-            M(tile_body)(r, v, 2, k, a, first, b, ahead, init, at_init, c, at_c);               \
-        else if (BRINGS(r, v) && ahead)                                                         \
-            M(tile_body)(r, v, 1, k, a, first, b, ahead, init, at_init, c, at_c);               \
-        else                                                                                    \
-            M(tile_body)(r, v, 0, k, a, first, b, ahead, init, at_init, c, at_c);               \
+#define INSTANCE(v, r)                                                                     \
+    static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, \
+                                       const REAL *b, int brings, ptrdiff_t ahead,         \
+                                       const REAL *const *init, const ptrdiff_t *at_init,  \
+                                       REAL *const *c, const ptrdiff_t *at_c) {            \
+        if (STREAMS(r, v) && brings == BRING_ALL)                                          \
+            M(tile_body)(r, v, BRING_ALL, k, a, first, b, ahead, init, at_init, c, at_c);  \
+        else if (BRINGS(r, v) && STEPS > 1 && brings == 4)                                 \
+            M(tile_body)(r, v, 4, k, a, first, b, ahead, init, at_init, c, at_c);          \
+        else if (BRINGS(r, v) && STEPS > 1 && brings == 2)                                 \
+            M(tile_body)(r, v, 2, k, a, first, b, ahead, init, at_init, c, at_c);          \
+        else if (BRINGS(r, v) && brings)                                                   \
+            M(tile_body)(r, v, 1, k, a, first, b, ahead, init, at_init, c, at_c);          \
+        else                                                                               \
+            M(tile_body)(r, v, 0, k, a, first, b, ahead, init, at_init, c, at_c);          \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE

@@ -6,7 +6,7 @@ typedef struct {
     M(panel) panel;
     ptrdiff_t first, rows;
     ptrdiff_t next; /* where the panel begins that is read after this band */
-    int near; /* the second cache holds all panels */
+    int near; /* all panels come by themselves */
 } M(step_tile);
 
 /* t->sum = b + x W, where the chains of h_in R go on. */
@@ -135,7 +135,7 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
-    t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= 2 * LOT_BYTES;
+    t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES;
     const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
     for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {

@@ -158,4 +158,94 @@ SIMD_INLINE double f64_sum(f64_vec v) {
     return _mm_cvtsd_f64(q);
 }
 
+/* ---------------------------------------------------------------- tiles
+ *
+ * SIMD_STEPS k of a register tile whose sums and factors fill all 16 registers, in assembly: gcc moves such registers
+ * about, spills some as soon as two k stand in one step of a loop, and folds loads into several multiply-adds. How few
+ * instructions there are is what counts on a core whose sibling thread is busy: it gets half of the slots.
+ *
+ * T is s or d, for float or double, Z the bytes of one, K which of the four k. The factors of row i go from memory to
+ * register `to`; so does vector v of the right side, of which a k has `n`; and their product to the sum (i, v).
+ */
+#ifndef __SANITIZE_ADDRESS__ /* which would not see what is read */
+#define SIMD_STEPS 4
+#define SIMD_STEPS_OF(rows, vectors) ((vectors) == 4 ? (rows) == 3 : (vectors) == 3 && (rows) == 4)
+#define SIMD_OUTER_STEPS_OF(rows, vectors) ((vectors) == 2 && ((rows) == 5 || (rows) == 6))
+
+#define LEFT(T, Z, K, i, to) "vbroadcasts" T " " K "*" Z "(%[r" #i "],%[j]," Z "),%%ymm" #to "\n\t"
+#define PACKED(T, Z, K, n, i, to) \
+    "vbroadcasts" T " " Z "*(" K "*" #n "+" #i ")(%[a]),%%ymm" #to "\n\t"
+#define RIGHT(T, K, n, v, to) "vmovup" T " 32*(" K "*" #n "+" #v ")(%[b]),%%ymm" #to "\n\t"
+#define ADD(T, i, v, x, w) "vfmadd231p" T " %%ymm" #w ",%%ymm" #x ",%[s" #i #v "]\n\t"
+#define FOUR(STEP, T, Z) STEP(T, Z, "0") STEP(T, Z, "1") STEP(T, Z, "2") STEP(T, Z, "3")
+#define SUM(i, v) [s##i##v] "+x"(sum[i][v])
+#define SUMS_OF_2(i) SUM(i, 0), SUM(i, 1)
+#define SUMS_OF_3(i) SUMS_OF_2(i), SUM(i, 2)
+#define SUMS_OF_4(i) SUMS_OF_3(i), SUM(i, 3)
+#define ROW(i) [r##i] "r"(row[i])
+#define FREE "xmm12", "xmm13", "xmm14", "xmm15", "memory"
+
+/* The fewer of the two wait in registers, the others come one after the other. */
+#define COLUMN(T, K, v) \
+    RIGHT(T, K, 4, v, 15) ADD(T, 0, v, 12, 15) ADD(T, 1, v, 13, 15) ADD(T, 2, v, 14, 15)
+#define STEP_3_4(T, Z, K) \
+    LEFT(T, Z, K, 0, 12)  \
+    LEFT(T, Z, K, 1, 13)  \
+    LEFT(T, Z, K, 2, 14) COLUMN(T, K, 0) COLUMN(T, K, 1) COLUMN(T, K, 2) COLUMN(T, K, 3)
+#define LINE_3(T, Z, K, i) \
+    LEFT(T, Z, K, i, 15) ADD(T, i, 0, 15, 12) ADD(T, i, 1, 15, 13) ADD(T, i, 2, 15, 14)
+#define STEP_4_3(T, Z, K) \
+    RIGHT(T, K, 3, 0, 12) \
+    RIGHT(T, K, 3, 1, 13) \
+    RIGHT(T, K, 3, 2, 14) \
+    LINE_3(T, Z, K, 0) LINE_3(T, Z, K, 1) LINE_3(T, Z, K, 2) LINE_3(T, Z, K, 3)
+#define LINE_2(T, Z, K, n, i, x) PACKED(T, Z, K, n, i, x) ADD(T, i, 0, x, 12) ADD(T, i, 1, x, 13)
+#define STEP_5_2(T, Z, K)     \
+    RIGHT(T, K, 2, 0, 12)     \
+    RIGHT(T, K, 2, 1, 13)     \
+    LINE_2(T, Z, K, 5, 0, 14) \
+    LINE_2(T, Z, K, 5, 1, 15) \
+    LINE_2(T, Z, K, 5, 2, 14) LINE_2(T, Z, K, 5, 3, 15) LINE_2(T, Z, K, 5, 4, 14)
+#define STEP_6_2(T, Z, K)     \
+    RIGHT(T, K, 2, 0, 12)     \
+    RIGHT(T, K, 2, 1, 13)     \
+    LINE_2(T, Z, K, 6, 0, 14) \
+    LINE_2(T, Z, K, 6, 1, 15) \
+    LINE_2(T, Z, K, 6, 2, 14) \
+    LINE_2(T, Z, K, 6, 3, 15) LINE_2(T, Z, K, 6, 4, 14) LINE_2(T, Z, K, 6, 5, 15)
+
+#define TILES_OF(NAME, REAL_, T, Z)                                                         \
+    /* sum += row[i][j + k] b[k][v] for the four k */                                       \
+    SIMD_INLINE void NAME##_steps(const int rows, const REAL_ *const *row, ptrdiff_t j,     \
+                                  const REAL_ *b, NAME##_vec sum[][4]) {                    \
+        if (rows == 3)                                                                      \
+            __asm__(FOUR(STEP_3_4, T, Z)                                                    \
+                    : SUMS_OF_4(0), SUMS_OF_4(1), SUMS_OF_4(2)                              \
+                    : ROW(0), ROW(1), ROW(2), [j] "r"(j), [b] "r"(b)                        \
+                    : FREE);                                                                \
+        else                                                                                \
+            __asm__(FOUR(STEP_4_3, T, Z)                                                    \
+                    : SUMS_OF_3(0), SUMS_OF_3(1), SUMS_OF_3(2), SUMS_OF_3(3)                \
+                    : ROW(0), ROW(1), ROW(2), ROW(3), [j] "r"(j), [b] "r"(b)                \
+                    : FREE);                                                                \
+    }                                                                                       \
+    /* the same with the rows packed: sum += a[k * rows + i] b[k][v] */                     \
+    SIMD_INLINE void NAME##_outer_steps(const int rows, const REAL_ *a, const REAL_ *b,     \
+                                        NAME##_vec sum[][4]) {                              \
+        if (rows == 5)                                                                      \
+            __asm__(FOUR(STEP_5_2, T, Z)                                                    \
+                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4)  \
+                    : [a] "r"(a), [b] "r"(b)                                                \
+                    : FREE);                                                                \
+        else                                                                                \
+            __asm__(FOUR(STEP_6_2, T, Z)                                                    \
+                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4), \
+                      SUMS_OF_2(5)                                                          \
+                    : [a] "r"(a), [b] "r"(b)                                                \
+                    : FREE);                                                                \
+    }
+TILES_OF(f32, float, "s", "4")
+TILES_OF(f64, double, "d", "8")
+#endif
+
 #endif
