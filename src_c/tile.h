@@ -75,7 +75,7 @@
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
 #ifdef SIMD_STEPS
-#define BRINGS SIMD_STEPS_OF
+#define BRINGS(rows, vectors) (SIMD_STEPS_OF(rows, vectors) && (rows) > 2)
 #else
 #define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
 #endif
@@ -169,7 +169,7 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int brings, pt
     ptrdiff_t j = -k; /* up to 0: a bound would need a register more */
 #ifdef SIMD_STEPS
     for (; SIMD_STEPS_OF(rows, vectors) && j <= -SIMD_STEPS; j += SIMD_STEPS) {
-        V(steps)(rows, row, j, b, sum);
+        V(steps)(rows, vectors, row, j, b, sum);
         M(bring)(SIMD_STEPS, vectors, brings, b, ahead);
         b += SIMD_STEPS * vectors * LANES;
     }

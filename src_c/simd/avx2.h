@@ -169,7 +169,7 @@ SIMD_INLINE double f64_sum(f64_vec v) {
  */
 #ifndef __SANITIZE_ADDRESS__ /* which would not see what is read */
 #define SIMD_STEPS 4
-#define SIMD_STEPS_OF(rows, vectors) ((vectors) == 4 ? (rows) == 3 : (vectors) == 3 && (rows) == 4)
+#define SIMD_STEPS_OF(rows, vectors) ((vectors) >= 3 && (rows) >= 2) /* as far as there are tiles */
 #define SIMD_OUTER_STEPS_OF(rows, vectors) ((vectors) == 2 && ((rows) == 5 || (rows) == 6))
 
 #define LEFT(T, Z, K, i, to) "vbroadcasts" T " " K "*" Z "(%[r" #i "],%[j]," Z "),%%ymm" #to "\n\t"
@@ -183,15 +183,20 @@ SIMD_INLINE double f64_sum(f64_vec v) {
 #define SUMS_OF_3(i) SUMS_OF_2(i), SUM(i, 2)
 #define SUMS_OF_4(i) SUMS_OF_3(i), SUM(i, 3)
 #define ROW(i) [r##i] "r"(row[i])
+#define AT [j] "r"(j), [b] "r"(b)
 #define FREE "xmm12", "xmm13", "xmm14", "xmm15", "memory"
 
 /* The fewer of the two wait in registers, the others come one after the other. */
-#define COLUMN(T, K, v) \
-    RIGHT(T, K, 4, v, 15) ADD(T, 0, v, 12, 15) ADD(T, 1, v, 13, 15) ADD(T, 2, v, 14, 15)
-#define STEP_3_4(T, Z, K) \
-    LEFT(T, Z, K, 0, 12)  \
-    LEFT(T, Z, K, 1, 13)  \
-    LEFT(T, Z, K, 2, 14) COLUMN(T, K, 0) COLUMN(T, K, 1) COLUMN(T, K, 2) COLUMN(T, K, 3)
+#define LEFTS_2(T, Z, K) LEFT(T, Z, K, 0, 12) LEFT(T, Z, K, 1, 13)
+#define LEFTS_3(T, Z, K) LEFTS_2(T, Z, K) LEFT(T, Z, K, 2, 14)
+#define COLUMN_2(T, K, n, v) RIGHT(T, K, n, v, 15) ADD(T, 0, v, 12, 15) ADD(T, 1, v, 13, 15)
+#define COLUMN_3(T, K, n, v) COLUMN_2(T, K, n, v) ADD(T, 2, v, 14, 15)
+#define COLUMNS_3(COLUMN, T, K, n) COLUMN(T, K, n, 0) COLUMN(T, K, n, 1) COLUMN(T, K, n, 2)
+#define COLUMNS_4(COLUMN, T, K, n) COLUMNS_3(COLUMN, T, K, n) COLUMN(T, K, n, 3)
+#define STEP_2_3(T, Z, K) LEFTS_2(T, Z, K) COLUMNS_3(COLUMN_2, T, K, 3)
+#define STEP_3_3(T, Z, K) LEFTS_3(T, Z, K) COLUMNS_3(COLUMN_3, T, K, 3)
+#define STEP_2_4(T, Z, K) LEFTS_2(T, Z, K) COLUMNS_4(COLUMN_2, T, K, 4)
+#define STEP_3_4(T, Z, K) LEFTS_3(T, Z, K) COLUMNS_4(COLUMN_3, T, K, 4)
 #define LINE_3(T, Z, K, i) \
     LEFT(T, Z, K, i, 15) ADD(T, i, 0, 15, 12) ADD(T, i, 1, 15, 13) ADD(T, i, 2, 15, 14)
 #define STEP_4_3(T, Z, K) \
@@ -214,35 +219,50 @@ SIMD_INLINE double f64_sum(f64_vec v) {
     LINE_2(T, Z, K, 6, 2, 14) \
     LINE_2(T, Z, K, 6, 3, 15) LINE_2(T, Z, K, 6, 4, 14) LINE_2(T, Z, K, 6, 5, 15)
 
-#define TILES_OF(NAME, REAL_, T, Z)                                                         \
-    /* sum += row[i][j + k] b[k][v] for the four k */                                       \
-    SIMD_INLINE void NAME##_steps(const int rows, const REAL_ *const *row, ptrdiff_t j,     \
-                                  const REAL_ *b, NAME##_vec sum[][4]) {                    \
-        if (rows == 3)                                                                      \
-            __asm__(FOUR(STEP_3_4, T, Z)                                                    \
-                    : SUMS_OF_4(0), SUMS_OF_4(1), SUMS_OF_4(2)                              \
-                    : ROW(0), ROW(1), ROW(2), [j] "r"(j), [b] "r"(b)                        \
-                    : FREE);                                                                \
-        else                                                                                \
-            __asm__(FOUR(STEP_4_3, T, Z)                                                    \
-                    : SUMS_OF_3(0), SUMS_OF_3(1), SUMS_OF_3(2), SUMS_OF_3(3)                \
-                    : ROW(0), ROW(1), ROW(2), ROW(3), [j] "r"(j), [b] "r"(b)                \
-                    : FREE);                                                                \
-    }                                                                                       \
-    /* the same with the rows packed: sum += a[k * rows + i] b[k][v] */                     \
-    SIMD_INLINE void NAME##_outer_steps(const int rows, const REAL_ *a, const REAL_ *b,     \
-                                        NAME##_vec sum[][4]) {                              \
-        if (rows == 5)                                                                      \
-            __asm__(FOUR(STEP_5_2, T, Z)                                                    \
-                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4)  \
-                    : [a] "r"(a), [b] "r"(b)                                                \
-                    : FREE);                                                                \
-        else                                                                                \
-            __asm__(FOUR(STEP_6_2, T, Z)                                                    \
-                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4), \
-                      SUMS_OF_2(5)                                                          \
-                    : [a] "r"(a), [b] "r"(b)                                                \
-                    : FREE);                                                                \
+#define TILES_OF(NAME, REAL_, T, Z)                                                           \
+    /* sum += row[i][j + k] b[k][v] for the four k */                                         \
+    SIMD_INLINE void NAME##_steps(const int rows, const int vectors, const REAL_ *const *row, \
+                                  ptrdiff_t j, const REAL_ *b, NAME##_vec sum[][4]) {         \
+        if (vectors == 4 && rows == 2)                                                        \
+            __asm__(FOUR(STEP_2_4, T, Z)                                                      \
+                    : SUMS_OF_4(0), SUMS_OF_4(1)                                              \
+                    : ROW(0), ROW(1), AT                                                      \
+                    : FREE);                                                                  \
+        if (vectors == 4 && rows == 3)                                                        \
+            __asm__(FOUR(STEP_3_4, T, Z)                                                      \
+                    : SUMS_OF_4(0), SUMS_OF_4(1), SUMS_OF_4(2)                                \
+                    : ROW(0), ROW(1), ROW(2), AT                                              \
+                    : FREE);                                                                  \
+        if (vectors == 3 && rows == 2)                                                        \
+            __asm__(FOUR(STEP_2_3, T, Z)                                                      \
+                    : SUMS_OF_3(0), SUMS_OF_3(1)                                              \
+                    : ROW(0), ROW(1), AT                                                      \
+                    : FREE);                                                                  \
+        if (vectors == 3 && rows == 3)                                                        \
+            __asm__(FOUR(STEP_3_3, T, Z)                                                      \
+                    : SUMS_OF_3(0), SUMS_OF_3(1), SUMS_OF_3(2)                                \
+                    : ROW(0), ROW(1), ROW(2), AT                                              \
+                    : FREE);                                                                  \
+        if (vectors == 3 && rows == 4)                                                        \
+            __asm__(FOUR(STEP_4_3, T, Z)                                                      \
+                    : SUMS_OF_3(0), SUMS_OF_3(1), SUMS_OF_3(2), SUMS_OF_3(3)                  \
+                    : ROW(0), ROW(1), ROW(2), ROW(3), AT                                      \
+                    : FREE);                                                                  \
+    }                                                                                         \
+    /* the same with the rows packed: sum += a[k * rows + i] b[k][v] */                       \
+    SIMD_INLINE void NAME##_outer_steps(const int rows, const REAL_ *a, const REAL_ *b,       \
+                                        NAME##_vec sum[][4]) {                                \
+        if (rows == 5)                                                                        \
+            __asm__(FOUR(STEP_5_2, T, Z)                                                      \
+                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4)    \
+                    : [a] "r"(a), [b] "r"(b)                                                  \
+                    : FREE);                                                                  \
+        else                                                                                  \
+            __asm__(FOUR(STEP_6_2, T, Z)                                                      \
+                    : SUMS_OF_2(0), SUMS_OF_2(1), SUMS_OF_2(2), SUMS_OF_2(3), SUMS_OF_2(4),   \
+                      SUMS_OF_2(5)                                                            \
+                    : [a] "r"(a), [b] "r"(b)                                                  \
+                    : FREE);                                                                  \
     }
 TILES_OF(f32, float, "s", "4")
 TILES_OF(f64, double, "d", "8")
