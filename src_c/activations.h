@@ -170,20 +170,29 @@ SIMD_INLINE V(vec) M(dact)(int kind, V(vec) saved) {
 
 /* ---------------------------------------------------------------- over arrays */
 
-/* y[i] = f(x[i]), i < n; y may be x. what: 0 the activation `kind`, 1 its derivative from what the
- * tape keeps, 2 exp, 3 expm1. */
+/* f of n vectors: the activation `kind` for `what` 0, 1 its derivative from what the tape keeps, 2 exp, 3 expm1. */
+INLINE void M(map_each)(int kind, int what, const int n, const V(vec) * x, V(vec) * f) {
+    if (what == 0) M(act_each)(kind, n, x, f);
+    if (what == 1) EACH(n) f[q] = M(dact)(kind, x[q]);
+    if (what == 2) EACH(n) f[q] = M(exp)(x[q]);
+    if (what == 3) EACH(n) f[q] = M(expm1)(x[q]);
+}
+
+/* y[i] = f(x[i]), i < n; y may be x. */
 static __attribute__((unused)) void M(map)(int kind, int what, ptrdiff_t n, const REAL *x,
                                            REAL *y) {
-    for (ptrdiff_t i = 0; i < n; i += M(act_lanes)) {
-        const ptrdiff_t left = n - i < M(act_lanes) ? n - i : M(act_lanes);
-        const V(vec) v = V(loadn)(x + i, left);
-        V(vec) f;
-        switch (what) {
-        case 0: f = M(act_fused)(kind, v); break;
-        case 1: f = M(dact)(kind, v); break;
-        case 2: f = M(exp)(v); break;
-        default: f = M(expm1)(v); break;
-        }
-        V(storen)(y + i, f, left);
+    const ptrdiff_t lanes = M(act_lanes), both = M(together) * lanes;
+    V(vec) v[M(together)], f[M(together)];
+    ptrdiff_t i = 0;
+    for (; i + both <= n; i += both) {
+        EACH(M(together)) v[q] = V(load)(x + i + q * lanes);
+        M(map_each)(kind, what, M(together), v, f);
+        EACH(M(together)) V(store)(y + i + q * lanes, f[q]);
+    }
+    for (; i < n; i += lanes) {
+        const ptrdiff_t left = n - i < lanes ? n - i : lanes;
+        v[0] = V(loadn)(x + i, left);
+        M(map_each)(kind, what, 1, v, f);
+        V(storen)(y + i, f[0], left);
     }
 }

@@ -33,8 +33,21 @@ SIMD_INLINE __m256i f32_first(ptrdiff_t n) {
 SIMD_INLINE f32_vec f32_loadn(const float *p, ptrdiff_t n) {
     return _mm256_maskload_ps(p, f32_first(n));
 }
+/* By parts: a masked store takes 13 cycles on AMD's cores (Zen 3), the parts 2 to 3. */
 SIMD_INLINE void f32_storen(float *p, f32_vec v, ptrdiff_t n) {
-    _mm256_maskstore_ps(p, f32_first(n), v);
+    __m128 part = _mm256_castps256_ps128(v);
+    if (n & 8) _mm256_storeu_ps(p, v);
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps(v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, part);
 }
 
 SIMD_INLINE f32_vec f32_set1(float x) { return _mm256_set1_ps(x); }
@@ -109,7 +122,14 @@ SIMD_INLINE f64_vec f64_loadn(const double *p, ptrdiff_t n) {
     return _mm256_maskload_pd(p, f64_first(n));
 }
 SIMD_INLINE void f64_storen(double *p, f64_vec v, ptrdiff_t n) {
-    _mm256_maskstore_pd(p, f64_first(n), v);
+    __m128d part = _mm256_castpd256_pd128(v);
+    if (n & 4) _mm256_storeu_pd(p, v);
+    if (n & 2) {
+        _mm_storeu_pd(p, part);
+        part = _mm256_extractf128_pd(v, 1);
+        p += 2;
+    }
+    if (n & 1) _mm_store_sd(p, part);
 }
 
 SIMD_INLINE f64_vec f64_set1(double x) { return _mm256_set1_pd(x); }
