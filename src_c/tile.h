@@ -49,18 +49,15 @@
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
 /* What stays near, in bytes: of a panel while a band of rows passes and of each row of a tile while panels pass, in the
- * first cache; of panels while rows pass, in the second, with as much again of those that come next. Panels of NEAR_BYTES
- * in all come near enough by themselves: the core sees that they are read in a row. */
+ * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
 #ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB; else 32 and 256 */
 #define PANEL_BYTES (32 * 1024)
 #define ROW_BYTES (4 * 1024)
 #define LOT_BYTES (512 * 1024)
-#define NEAR_BYTES (1024 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
-#define NEAR_BYTES (4 * 1024 * 1024)
 #endif
 /* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles,
  * which have a pointer for each row, have no register left for it, nor have those without fused multiply-adds; the
@@ -91,6 +88,9 @@
 #define SIMD_STEPS_OF(rows, vectors) 0
 #define SIMD_OUTER_STEPS_OF(rows, vectors) 0
 #endif
+/* Panels of so many bytes in all come near by themselves: the core sees that they are read in a row. Tiles of few rows
+ * would have to bring in several lines at a time, which is worth it for more than the third cache holds of them. */
+#define NEAR_BYTES(rows) ((ptrdiff_t)(STEPS > 1 && (rows) < 12 ? 4 : 1) << 20)
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */

@@ -135,7 +135,7 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
-    t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES;
+    t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
     const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
     for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {
