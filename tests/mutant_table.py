@@ -2,6 +2,7 @@
 
 LSTM, GRU, RNN = "src_c/cells/lstm.h", "src_c/cells/gru.h", "src_c/cells/rnn.h"
 STEP, PRODUCT, TILE = "src_c/cells/step.h", "src_c/product.h", "src_c/tile.h"
+AVX2 = "src_c/simd/avx2.h"
 ACT, MATH, SWEEPS_C = "src_c/activations.h", "src_c/vmath.h", "src_c/sweeps.h"
 LOOP, RAGGED = "fastrnn/engine/recurrent.pyx", "fastrnn/engine/ragged.pyx"
 WEIGHTS, LINEAR, CORE = (
@@ -52,6 +53,18 @@ MUTANTS = [
     # ---- the tile
     ("an odd depth loses its last step", TILE, "for (; j < 0; j++, b", "for (; j < -1; j++, b"),
     ("both steps of a pair read the same weights", TILE, "j + 1, b + vectors * LANES, ahead", "j + 1, b, ahead"),
+    ("a step makes four k of five", AVX2, "#define SIMD_STEPS 4", "#define SIMD_STEPS 5"),
+    ("the last of four k is the one before", AVX2, 'STEP(T, Z, "3")', 'STEP(T, Z, "2")'),
+    ("the fourth row of a step is the third", AVX2, "LINE_3(T, Z, K, 2) LINE_3(T, Z, K, 3)",
+     "LINE_3(T, Z, K, 2) LINE_3(T, Z, K, 2)"),
+    ("the third row reads the second's numbers", AVX2, "LEFT(T, Z, K, 2, 14)", "LEFT(T, Z, K, 1, 14)"),
+    ("the last packed row is the one before", AVX2, "LINE_2(T, Z, K, 6, 5, 15)", "LINE_2(T, Z, K, 6, 4, 15)"),
+    ("three lanes are stored as two", AVX2, "if (n & 1) _mm_store_ss(p, part);", ""),
+    ("six lanes store the first two last", AVX2, "        part = _mm256_extractf128_ps(v, 1);\n", ""),
+    ("the last numbers of an array keep their values", ACT,
+     "for (; i < n; i += lanes)", "for (; i + lanes <= n; i += lanes)"),
+    ("a vector side by side takes the other's numbers", ACT,
+     "v[q] = V(load)(x + i + q * lanes)", "v[q] = V(load)(x + i)"),
     # ---- LSTM
     ("gates i and f swapped", LSTM,
      "M(act_each)(rec, n, gi, i);\n    M(act_each)(rec, n, gf, f);",

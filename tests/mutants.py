@@ -143,9 +143,13 @@ def reason(code, output):
 
 
 def judge(number, base, folder):
-    """(number, verdict, detail, seconds); verdict is killed, SURVIVED or ERROR."""
+    """(number, verdict, detail, seconds); verdict is killed, SURVIVED, skipped or ERROR."""
     _, file, old, new = MUTANTS[number]
     start = time.perf_counter()
+    target = re.fullmatch(r"src_c/simd/(\w+)\.h", file)
+    built = (base / "src_c" / "targets.mk").read_text()
+    if target and not re.search(rf"^{target[1]} *=", built, re.MULTILINE):
+        return number, "skipped", f"{target[1]} is not this machine's best target", 0.0
     tree = folder / f"mutant{number}"
     try:
         shutil.copytree(base, tree, symlinks=True)
@@ -208,12 +212,10 @@ def main():
                     f"{number:3} {word:8} {MUTANTS[number][0]}: {detail} ({seconds:.0f} s)",
                     flush=True,
                 )
-    killed, judged = verdicts.count("killed"), len(verdicts) - verdicts.count("ERROR")
-    print(
-        f"killed {killed} of {judged}"
-        + (f", {verdicts.count('ERROR')} errors" if "ERROR" in verdicts else "")
-    )
-    return killed != len(verdicts)
+    killed, skipped, errors = (verdicts.count(word) for word in ("killed", "skipped", "ERROR"))
+    others = [f", {n} {word}" for n, word in ((skipped, "skipped"), (errors, "errors")) if n]
+    print(f"killed {killed} of {len(verdicts) - skipped - errors}" + "".join(others))
+    return killed + skipped != len(verdicts)
 
 
 if __name__ == "__main__":
