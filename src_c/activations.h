@@ -172,10 +172,12 @@ SIMD_INLINE V(vec) M(dact)(int kind, V(vec) saved) {
 
 /* f of n vectors: the activation `kind` for `what` 0, 1 its derivative from what the tape keeps, 2 exp, 3 expm1. */
 INLINE void M(map_each)(int kind, int what, const int n, const V(vec) * x, V(vec) * f) {
-    if (what == 0) M(act_each)(kind, n, x, f);
-    if (what == 1) EACH(n) f[q] = M(dact)(kind, x[q]);
-    if (what == 2) EACH(n) f[q] = M(exp)(x[q]);
-    if (what == 3) EACH(n) f[q] = M(expm1)(x[q]);
+    switch (what) {
+    case 0: M(act_each)(kind, n, x, f); break;
+    case 1: EACH(n) f[q] = M(dact)(kind, x[q]); break;
+    case 2: EACH(n) f[q] = M(exp)(x[q]); break;
+    default: EACH(n) f[q] = M(expm1)(x[q]); break;
+    }
 }
 
 /* y[i] = f(x[i]), i < n; y may be x. */

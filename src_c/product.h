@@ -120,9 +120,8 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                 for (ptrdiff_t j = 0; j < k1 - k0; j++)
                     M(put)(to + j * panel.width, M(get)(from + j * row, lanes), lanes);
             } else { /* a transposed source: along its rows, which is along k here, a cache line at a time */
-                const ptrdiff_t line = 64 / (ptrdiff_t)sizeof(REAL);
-                for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += line) {
-                    const ptrdiff_t j1 = j0 + line < k1 - k0 ? j0 + line : k1 - k0;
+                for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += M(line)) {
+                    const ptrdiff_t j1 = j0 + M(line) < k1 - k0 ? j0 + M(line) : k1 - k0;
 #ifdef SIMD_SWAP
                     if (j1 - j0 == LANES && lanes == LANES && row == 1) {
                         M(transpose)(from + j0, col, to + j0 * panel.width, panel.width);
@@ -178,18 +177,27 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
     }
 }
 
-/* The cache lines of STEPS k of a panel, and how many of them each of `tiles` tiles brings in until all have come. */
-INLINE ptrdiff_t M(lines)(ptrdiff_t width) {
-    const ptrdiff_t line = LINE / sizeof(REAL);
-    return (STEPS * width + line - 1) / line;
+/* How the tiles of a panel share what each of its STEPS k bring in: `each` of the `lines` cache lines a tile, until all
+ * are asked for. The last ones are not if tiles without BRINGS are among them, and some twice if that does not divide. */
+typedef struct {
+    ptrdiff_t lines, ahead;
+    int each;
+} M(bringing);
+INLINE M(bringing) M(share_lines)(ptrdiff_t tiles, ptrdiff_t width, ptrdiff_t ahead) {
+    const ptrdiff_t lines = (STEPS * width + M(line) - 1) / M(line);
+    const int each = STEPS == 1 || tiles >= lines ? 1 : 2 * tiles >= lines ? 2 : 4;
+    return (M(bringing)){lines, ahead, each};
 }
-INLINE int M(share)(ptrdiff_t tiles, ptrdiff_t lines) {
-    return STEPS == 1 || tiles >= lines ? 1 : 2 * tiles >= lines ? 2 : 4;
+INLINE int M(brings_of)(const M(bringing) * s, ptrdiff_t tile) {
+    return s->ahead && tile * s->each < s->lines ? s->each : 0;
+}
+INLINE ptrdiff_t M(ahead_of)(const M(bringing) * s, ptrdiff_t tile) {
+    return s->ahead + tile * s->each * M(line);
 }
 
 /* From packed ones, part by part of the depth if several tiles read them; b is the panel, `next` what will be read after
- * it, NULL where that is near: of every STEPS k of that each tile brings its share in. A panel that one tile reads and
- * that would have more than three parts comes from memory. */
+ * it, NULL where that is near, of which each tile brings its share in. A panel that one tile reads and that would have
+ * more than three parts comes from memory. */
 INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
                             const REAL *const *a, const REAL *b, const REAL *next,
                             const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
@@ -199,8 +207,6 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
     const ptrdiff_t bytes = panel->width * (ptrdiff_t)sizeof(REAL);
     const ptrdiff_t parts =
         tiles == 1 || k * bytes <= PANEL_BYTES ? 1 : M(depth_parts)(k, PANEL_BYTES / bytes);
-    const ptrdiff_t line = LINE / sizeof(REAL), lines = M(lines)(panel->width);
-    const int share = M(share)(tiles, lines);
     const int stream = tiles == 1 && STREAMS(rows, panel->vectors) && k * bytes > 3 * PANEL_BYTES;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(k, parts, part), k1 = M(tile_start)(k, parts, part + 1);
@@ -208,13 +214,14 @@ INLINE void M(tiles_packed)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k,
         const ptrdiff_t ahead = !next              ? 0
                                 : part + 1 < parts ? (k1 - k0) * panel->width
                                                    : next - now;
+        const M(bringing) share = M(share_lines)(tiles, panel->width, ahead);
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t r = M(tile_start)(rows, tiles, i),
                             count = M(tile_start)(rows, tiles, i + 1) - r;
             const REAL *const *const from = part ? (const REAL *const *)c : init;
-            const int brings = stream ? BRING_ALL : ahead && i * share < lines ? share : 0;
+            const int brings = stream ? BRING_ALL : M(brings_of)(&share, i);
             const M(tile) tile = M(tiles)[panel->vectors][count];
-            tile(k1 - k0, a + r, k0, now, brings, ahead + i * share * line, from + r,
+            tile(k1 - k0, a + r, k0, now, brings, M(ahead_of)(&share, i), from + r,
                  part ? at_c : at_init, c + r, at_c);
         }
     }
@@ -226,8 +233,8 @@ INLINE void M(places)(const M(panel) * panel, ptrdiff_t group, ptrdiff_t *at) {
 }
 
 /* `count` whole panels: tile by tile of the rows, which stay in the first cache while the panels pass and the result is
- * written along its rows. `next` behind each panel (before it, if negative) lies what is read after this lot; of
- * every STEPS k of that each tile brings its share in. */
+ * written along its rows. `next` behind each panel (before it, if negative) lies what is read after this lot, of which
+ * each tile brings its share in. */
 static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_t count,
                            ptrdiff_t parts, ptrdiff_t next) {
     static const REAL zeros[LANES] = {0};
@@ -236,13 +243,12 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
     const ptrdiff_t way = p->down ? -1 : 1, units = way * UNIT_VECTORS(p->groups) * LANES;
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
-    const ptrdiff_t line = LINE / sizeof(REAL), lines = M(lines)(panel->width);
-    const int share = M(share)(tiles, lines);
     for (int r = 0; r < FR_MAX_ROWS; r++) none[r] = zeros;
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(p->k, parts, part);
         const ptrdiff_t k = M(tile_start)(p->k, parts, part + 1) - k0;
         const ptrdiff_t ahead = part + 1 < parts ? k * panel->width : next - k0 * panel->width;
+        const M(bringing) share = M(share_lines)(tiles, panel->width, ahead);
         const ptrdiff_t move = part || p->init ? units : 0;
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
@@ -257,8 +263,8 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
             M(places)(panel, p->c_group, at_c);
             if (move) M(places)(panel, part ? p->c_group : p->init_group, at_init);
             for (ptrdiff_t j = 0; j < count; j++, b += way * panel->width * p->k) {
-                tile(k, a, k0, b, ahead && i * share < lines ? share : 0, ahead + i * share * line,
-                     init, at_init, c, at_c);
+                tile(k, a, k0, b, M(brings_of)(&share, i), M(ahead_of)(&share, i), init, at_init, c,
+                     at_c);
                 for (int v = 0; v < panel->vectors; v++) {
                     at_init[v] += move;
                     at_c[v] += units;

@@ -22,10 +22,11 @@
 #define ROWS_3 4
 #ifdef __FMA__
 #define ROWS_4 3
+#define PLAIN_VECTORS 4
 #else /* a product needs a register of its own before it is added */
 #define ROWS_4 2
+#define PLAIN_VECTORS 2
 #endif
-#define PLAIN_VECTORS 4
 #define RAW_ROWS_3 3
 #define RAW_ROWS_4 2
 #endif
@@ -59,6 +60,15 @@
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
 #endif
+#ifdef SIMD_STEPS /* the target has inner loops of its own, for these shapes */
+#define STEPS SIMD_STEPS
+_Static_assert(ROWS_3 <= 4 && ROWS_4 <= 3 && ROWS_2 <= 6 && FR_MAX_VECTORS == 4,
+               "as in simd/avx2.h");
+#else
+#define STEPS 1
+#define SIMD_STEPS_OF(rows, vectors) 0
+#define SIMD_OUTER_STEPS_OF(rows, vectors) 0
+#endif
 /* Two k in a step of the loop: the step itself takes slots that a core with a busy sibling thread is short of. Tall tiles,
  * which have a pointer for each row, have no register left for it, nor have those without fused multiply-adds; the
  * tiles of weight gradients need no pointers. */
@@ -71,26 +81,16 @@
 #define TWICE(rows, vectors) 0
 #endif
 /* Tiles that bring in what comes after them: shorter ones wait for memory anyway, taller ones have no register left. */
-#ifdef SIMD_STEPS
-#define BRINGS(rows, vectors) (SIMD_STEPS_OF(rows, vectors) && (rows) > 2)
-#else
-#define BRINGS(rows, vectors) ((rows) >= 3 && (rows) <= 8 && (vectors) > 1)
-#endif
+#define BRINGS(rows, vectors) \
+    ((rows) >= 3 && (STEPS > 1 ? SIMD_STEPS_OF(rows, vectors) : (rows) <= 8 && (vectors) > 1))
 /* Those that can bring in all of a large panel that they alone read, STREAM rows of it ahead. */
 #define STREAMS(rows, vectors) ((rows) >= 3 && (rows) <= 4 && (vectors) > 2)
 #define STREAM 16
-#define LINE 64 /* bytes that come from memory together */
-#define BRING_ALL 64
-#ifdef SIMD_STEPS
-#define STEPS SIMD_STEPS
-#else /* no loops of the target's own */
-#define STEPS 1
-#define SIMD_STEPS_OF(rows, vectors) 0
-#define SIMD_OUTER_STEPS_OF(rows, vectors) 0
-#endif
-/* Panels of so many bytes in all come near by themselves: the core sees that they are read in a row. Tiles of few rows
- * would have to bring in several lines at a time, which is worth it for more than the third cache holds of them. */
-#define NEAR_BYTES(rows) ((ptrdiff_t)(STEPS > 1 && (rows) < 12 ? 4 : 1) << 20)
+#define LINE 64
+#define BRING_ALL -1
+/* Panels of so many bytes in all come near by themselves: the core sees that they are read in a row. Steps of few rows,
+ * whose tiles would have to bring in four lines at a time, ask for those that they alone read (measured with AVX2). */
+#define NEAR_BYTES(rows) (STEPS == 1 ? 2 * LOT_BYTES : (ptrdiff_t)((rows) < 12 ? 4 : 1) << 20)
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
     48 /* rows whose tiles share a part of a panel; their sums fit the first cache beside it */
@@ -107,9 +107,10 @@ static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROW
 static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
 #endif
 
-/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Where
- * BRINGS, meanwhile `brings` cache lines that begin `ahead` of each STEPS k of b come nearer: 0, 1, and if STEPS is more
- * than that 2 or 4; or where STREAMS, if that is BRING_ALL, all of b, STREAM rows ahead. */
+/* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile cache
+ * lines come nearer: `brings` of them for each STEPS k of b, from `ahead` numbers behind these on (0 or 1 of them; 2 or
+ * 4, too, where STEPS is more than that; only where BRINGS). If that is BRING_ALL, all of b, STREAM rows ahead (only
+ * where STREAMS). */
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         int brings, ptrdiff_t ahead, const REAL *const *init,
                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
@@ -121,11 +122,15 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
                               int add);
 
+enum { M(line) = LINE / sizeof(REAL) }; /* numbers that come from memory together */
+
 /* What `steps` k of a tile bring in. */
 INLINE void M(bring)(const int steps, const int vectors, const int brings, const REAL *b,
                      ptrdiff_t ahead) {
-    const int all = brings == BRING_ALL, line = LINE / (int)sizeof(REAL);
-    const int lines = all ? steps * vectors * LANES / line : steps == STEPS ? brings : 0;
+    const int all = brings == BRING_ALL, line = M(line);
+    const int lines = all              ? (steps * vectors * LANES + line - 1) / line
+                      : steps == STEPS ? brings
+                                       : 0;
     const REAL *first = b + (all ? STREAM * vectors * LANES : ahead);
     UNROLL for (int i = 0; i < lines; i++) FETCH(first + i * line);
 }

@@ -7,8 +7,9 @@
 
 Each bug gets a copy of the tree of its own, is built there in place (two SIMD targets: the baseline and the best of
 this machine) and meets the suite in stages, fast ones first, until a test fails. A crash or a hang counts as noticed; a
-copy that does not compile is an error of the table. Needs what building fastrnn needs, and the test extra. The copy
-runs these very tests on the copied package through PYTHONPATH. Exit status 0 if every bug was noticed.
+copy that does not compile is an error of the table; a bug in the vocabulary of a target that is not built is skipped.
+Needs what building fastrnn needs, and the test extra. The copy runs these very tests on the copied package through
+PYTHONPATH. Exit status 0 if every bug that was built was noticed, and one at least.
 """
 
 import argparse
@@ -215,7 +216,7 @@ def main():
     killed, skipped, errors = (verdicts.count(word) for word in ("killed", "skipped", "ERROR"))
     others = [f", {n} {word}" for n, word in ((skipped, "skipped"), (errors, "errors")) if n]
     print(f"killed {killed} of {len(verdicts) - skipped - errors}" + "".join(others))
-    return killed + skipped != len(verdicts)
+    return not killed or killed + skipped != len(verdicts)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ typedef struct {
     M(panel) panel;
     ptrdiff_t first, rows;
     ptrdiff_t next; /* where the panel begins that is read after this band */
-    int near; /* all panels come by themselves */
+    int near; /* all panels come by themselves (NEAR_BYTES) */
 } M(step_tile);
 
 /* t->sum = b + x W, where the chains of h_in R go on. */

@@ -186,7 +186,7 @@ static void dot_columns_case(const fr_kernels *k, ptrdiff_t tokens, ptrdiff_t n,
 
 void check_products(const fr_kernels *k) {
     const ptrdiff_t sizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 50, 67};
-    const ptrdiff_t depths[] = {0, 1, 2, 5, 17, 64};
+    const ptrdiff_t depths[] = {0, 1, 2, 3, 5, 19, 64};
     for (int i = 0; i < COUNT(sizes); i++)
         for (ptrdiff_t groups = 1; groups <= FR_MAX_GROUPS; groups++) {
             pack_case(k, 1 + i, groups, sizes[i], 0);

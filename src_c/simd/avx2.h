@@ -33,7 +33,7 @@ SIMD_INLINE __m256i f32_first(ptrdiff_t n) {
 SIMD_INLINE f32_vec f32_loadn(const float *p, ptrdiff_t n) {
     return _mm256_maskload_ps(p, f32_first(n));
 }
-/* By parts: a masked store takes 13 cycles on AMD's cores (Zen 3), the parts 2 to 3. */
+/* n in 0..LANES, others store what they like. By parts: a masked store takes 13 cycles on AMD's cores (Zen 3), the parts 2 to 3. */
 SIMD_INLINE void f32_storen(float *p, f32_vec v, ptrdiff_t n) {
     __m128 part = _mm256_castps256_ps128(v);
     if (n & 8) _mm256_storeu_ps(p, v);
@@ -180,14 +180,22 @@ SIMD_INLINE double f64_sum(f64_vec v) {
 
 /* ---------------------------------------------------------------- tiles
  *
- * SIMD_STEPS k of a register tile whose sums and factors fill all 16 registers, in assembly: gcc moves such registers
- * about, spills some as soon as two k stand in one step of a loop, and folds loads into several multiply-adds. How few
- * instructions there are is what counts on a core whose sibling thread is busy: it gets half of the slots.
+ * SIMD_STEPS k of a register tile whose sums and factors fill the 16 registers, or nearly, in assembly: gcc moves such
+ * registers about, spills some as soon as two k stand in one step of a loop, and folds loads into several multiply-adds.
+ * How few instructions there are is what counts on a core whose sibling thread is busy: it gets half of the slots.
  *
  * T is s or d, for float or double, Z the bytes of one, K which of the four k. The factors of row i go from memory to
- * register `to`; so does vector v of the right side, of which a k has `n`; and their product to the sum (i, v).
+ * register `to`; so does vector v of the right side, of which a k has `n`; and their product to the sum (i, v). The tile
+ * of four rows has 30 operands (a sum counts twice), which is as many as gcc takes.
  */
-#ifndef __SANITIZE_ADDRESS__ /* which would not see what is read */
+#ifdef __has_feature
+#define SIMD_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define SIMD_ASAN 1
+#else
+#define SIMD_ASAN 0
+#endif
+#if !SIMD_ASAN /* which does not see what assembly reads; the guard pages of src_c/driver and tests/test_guard.py do */
 #define SIMD_STEPS 4
 #define SIMD_STEPS_OF(rows, vectors) ((vectors) >= 3 && (rows) >= 2) /* as far as there are tiles */
 #define SIMD_OUTER_STEPS_OF(rows, vectors) ((vectors) == 2 && ((rows) == 5 || (rows) == 6))
@@ -286,6 +294,35 @@ SIMD_INLINE double f64_sum(f64_vec v) {
     }
 TILES_OF(f32, float, "s", "4")
 TILES_OF(f64, double, "d", "8")
+#undef LEFT
+#undef PACKED
+#undef RIGHT
+#undef ADD
+#undef FOUR
+#undef SUM
+#undef SUMS_OF_2
+#undef SUMS_OF_3
+#undef SUMS_OF_4
+#undef ROW
+#undef AT
+#undef FREE
+#undef LEFTS_2
+#undef LEFTS_3
+#undef COLUMN_2
+#undef COLUMN_3
+#undef COLUMNS_3
+#undef COLUMNS_4
+#undef STEP_2_3
+#undef STEP_3_3
+#undef STEP_2_4
+#undef STEP_3_4
+#undef LINE_3
+#undef STEP_4_3
+#undef LINE_2
+#undef STEP_5_2
+#undef STEP_6_2
+#undef TILES_OF
 #endif
+#undef SIMD_ASAN
 
 #endif
