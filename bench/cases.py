@@ -61,6 +61,11 @@ class Case:
         return ACTIVATIONS[self.cell] * self.T * self.B * self.H
 
     @property
+    def recurrent(self):
+        """Bytes of R, which every step reads."""
+        return GATES[self.cell] * self.H * self.H * np.dtype(self.dtype).itemsize
+
+    @property
     def bytes(self):
         """Bytes of everything given and returned, each counted once."""
         weights = GATES[self.cell] * self.H * (self.I + self.H)

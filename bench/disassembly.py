@@ -6,6 +6,7 @@ found no register. One line per tile; exit code 1 if any has stack traffic.
 """
 
 import argparse
+import itertools
 import platform
 import re
 import shutil
@@ -93,19 +94,33 @@ def functions(lines):
 
 
 def innermost(body):
-    """The loops (lists of instructions) that contain no other: from the target of a jump backwards to the jump.
-
-    Where the function returns in between, the jump only goes to a block that the compiler put further up.
-    """
-    returns = [at for at, what in body if what.startswith("ret")]
+    """The loops (lists of instructions) that contain no other: from the target of a jump backwards to the jump, if that
+    can be reached again without leaving (a jump to the function's end, put further up, is no loop)."""
     spans = set()
     for at, what in body:
         jump = JUMP.match(what)
         to = int(jump["to"], 16) if jump else at + 1
-        if body[0][0] <= to <= at and not any(to < end < at for end in returns):
+        if body[0][0] <= to <= at and at in reached(body, to, at):
             spans.add((to, at))
     inner = [a for a in spans if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in spans)]
     return [[what for at, what in body if first <= at <= last] for first, last in sorted(inner)]
+
+
+def reached(body, first, last):
+    """The addresses that are reached from `first` within first..last."""
+    after = dict(itertools.pairwise(at for at, _ in body))
+    instructions, found, left = dict(body), set(), [first]
+    while left:
+        at = left.pop()
+        if at in found or at not in instructions or not first <= at <= last:
+            continue
+        found.add(at)
+        what = instructions[at]
+        if jump := JUMP.match(what):
+            left.append(int(jump["to"], 16))
+        if at in after and not re.match(r"(jmp|b|ret)\b(?!\.)", what):
+            left.append(after[at])
+    return found
 
 
 def examine(name, body):

@@ -18,7 +18,14 @@ def measure(case, options):
     about = {"cell": case.cell, "mode": case.mode, "shape": case.shape, "dtype": case.dtype}
     costs = {"flops": case.flops, "bytes": case.bytes, "difference": differences}
     rate = machine.activation_rate(options.threads, case.dtype)
-    return row | about | costs | {"activations": case.activations, "activation_rate": rate}
+    limits = {"activations": case.activations, "activation_rate": rate, "weights": case.recurrent}
+    return (
+        row
+        | about
+        | costs
+        | limits
+        | {"read": machine.read_bandwidth(case.recurrent, options.threads)}
+    )
 
 
 def add_arguments(parser, cells=("lstm", "gru"), shapes=None):
@@ -55,6 +62,24 @@ def bound(row):
     return row["flops"] / peak(row) / 1e9 + row["activations"] / row["activation_rate"]
 
 
+def limit(row):
+    """Least seconds of a call in the minutes in which it was measured, or None: its multiply-adds at the rate that a
+    product's inner loop had between the rounds, but not less than it takes to read R, once a step, in training once
+    more on the way back; then the tanh and sigmoid of the forward pass. The rest of a training step is not counted."""
+    if not (row.get("tile") and row.get("read")):
+        return None
+    multiply = row["flops"] / statistics.median(row["tile"]) / 1e9
+    reads = row["shape"][0] * (2 if row["mode"] == "train" else 1)
+    read = reads * row["weights"] / row["read"] / 1e9
+    return max(multiply, read) + row["activations"] / row["activation_rate"]
+
+
+def most(row):
+    """Times the fastest peer that the limit leaves room for, or None."""
+    best, least = stats.best_peer(row), limit(row)
+    return stats.median(row, best) / least if best and least else None
+
+
 def best_ratio(row):
     """Times the fastest peer, or None."""
     best = stats.best_peer(row)
@@ -76,16 +101,19 @@ def line(row, names):
     forward = row["mode"] == "infer"
     fields.append(f"{bound(row) / stats.median(row, 'fastrnn'):.0%}" if forward else "")
     first, middle, last = stats.quartiles(row["seconds"]["fastrnn"])
+    least, best = limit(row), stats.best_peer(row)
+    fields.append(f"{least / middle:.0%}" if least else "")
     fields.append(f"{(last - first) / middle:.0%}")
-    best = stats.best_peer(row)
-    return [*fields, f"{best_ratio(row):.2f} {best}" if best else ""]
+    fields.append(f"{best_ratio(row):.2f} {best}" if best else "")
+    return [*fields, f"{most(row):.2f}" if most(row) else ""]
 
 
 def table(rows):
-    """GFLOP/s, shares of the peak, of the tile's rate and of the bound, the quartiles' spread, times the best peer."""
+    """GFLOP/s, shares of the peak, of the tile's rate, of the bound and of the limit, the quartiles' spread, times the
+    best peer, and how often at the limit."""
     names = names_of(rows)
     headers = ["cell", "mode", "T,B,I,H", "peak", *[f"{n} GFLOP/s" for n in names]]
-    headers += ["of tile", "of bound", "spread", "times best"]
+    headers += ["of tile", "of bound", "of limit", "spread", "times best", "at most"]
     text = report.table(headers, [line(row, names) for row in rows])
     return "\n\n".join(part for part in (text, means(rows)) if part)
 
@@ -101,16 +129,26 @@ def means(rows):
     lines = []
     for (cell, mode), group in groups.items():
         ratios = [best_ratio(row) for row in group if best_ratio(row)]
+        limits = [most(row) for row in group if best_ratio(row)]
         fields = [
             cell,
             mode,
             len(group),
             f"{stats.geometric_mean(ratios):.2f}",
             f"{min(ratios):.2f}",
+            f"{stats.geometric_mean(limits):.2f}" if all(limits) else "",
         ]
         for name in others:
             found = [stats.ratio(r, "fastrnn", name) for r in group if name in r["seconds"]]
             fields.append(f"{stats.geometric_mean(found):.2f}" if found else "")
         lines.append(fields)
-    headers = ["times the peers", "mode", "cases", "best, mean", "best, least", *others]
+    headers = [
+        "times the peers",
+        "mode",
+        "cases",
+        "best, mean",
+        "best, least",
+        "mean at most",
+        *others,
+    ]
     return "Geometric means\n" + report.table(headers, lines)

@@ -23,6 +23,8 @@ from fastrnn import activations, runtime
 COPIED = 64 << 20
 #: depth of the product of `tile_rate`, whose panel is 8 to 32 KiB, and how often a sample of some milliseconds makes it
 TILE_DEPTH, TILE_PASSES = 128, 10_000
+#: bytes of the arrays of `activation_rate`: with as much again for the results in the first cache
+ACTIVATED = 2 << 10, 12 << 10
 
 
 def cpu_name():
@@ -179,25 +181,26 @@ def _aligned(size):
     return raw[start : start + size]
 
 
-def activation_rate(threads, dtype="float32", tries=50):
-    """Values of tanh and sigmoid per second that the engine computes in arrays that the caches hold.
+def activation_rate(threads, dtype="float32", tries=25, calls=50, clock=time.perf_counter):
+    """Values of tanh and sigmoid per second, as many of one as of the other, that the engine computes in arrays that
+    the first cache holds.
 
-    From how much longer twice as many take: what a call itself costs is not the activations'.
+    From how much longer more values take: what a call itself costs is not the activations'. The median of `tries`
+    differences, each of that many calls.
     """
-    functions = [activations.get(name) for name in ("tanh", "sigmoid")]
-    few, many = (np.linspace(-2, 2, size, dtype=dtype) for size in (1 << 12, 1 << 13))
-    more = len(many) - len(few)
+    few, many = (
+        np.linspace(-2, 2, bytes_ // np.dtype(dtype).itemsize, dtype=dtype) for bytes_ in ACTIVATED
+    )
 
     def seconds(function, values):
-        start = time.perf_counter()
-        function(values)
-        return time.perf_counter() - start
+        start = clock()
+        for _ in range(calls):
+            function(values)
+        return clock() - start
 
-    with fastrnn.threads(1):  # an array of this size is not worth a second thread
-        least = {
-            (function, values is many): min(seconds(function, values) for _ in range(tries))
-            for function in functions
-            for values in (few, many)
-        }
-    rate = sum(more / max(least[f, True] - least[f, False], 1e-9) for f in functions) / 2
-    return rate * threads
+    taken = 0.0
+    with fastrnn.threads(1):  # arrays of this size are not worth a second thread
+        for function in map(activations.get, ("tanh", "sigmoid")):
+            more = (seconds(function, many) - seconds(function, few) for _ in range(tries))
+            taken += statistics.median(more) / calls
+    return 2 * (len(many) - len(few)) / taken * threads

@@ -11,7 +11,7 @@ import pytest
 
 import bench_package  # noqa: F401  (first: it makes bench importable)
 import fastrnn
-from bench import cases, cli, commands, duel, jobs, peers, race, report, stats
+from bench import cases, cli, commands, duel, jobs, machine, peers, race, report, stats
 from bench.commands import deepbench, threads
 
 EFFORT = race.Effort(rounds=6, sample=0.0, attempts=3)
@@ -70,6 +70,20 @@ def test_long_cases_are_content_with_five_rounds():
     effort = race.Effort(rounds=50, patience=0.0)
     row = race.race(samplers()[1], threads=1, effort=effort, gauge=peaks(1.0, 1.0))
     assert len(row["seconds"]["a"]) == 5
+
+
+def test_the_rate_of_activations_leaves_out_what_a_call_costs(monkeypatch):
+    now, costs = [0.0], {"tanh": 1e-9, "sigmoid": 3e-9}
+
+    def get(name):
+        def function(values):
+            now[0] += 1e-3 + costs[name] * len(values)
+
+        return function
+
+    monkeypatch.setattr(machine.activations, "get", get)
+    rate = machine.activation_rate(2, clock=lambda: now[0])
+    assert rate == pytest.approx(2 * 0.5e9), "4 ns for a value of each"
 
 
 def test_ratios_are_taken_within_rounds():

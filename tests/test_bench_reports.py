@@ -122,7 +122,7 @@ def test_the_duel_table_counts_against_the_best_peer():
     assert "2.00 torch" in text and "8.00 torch" in text and "50 (50%)" in text and "100%" in text
     mean = text.split("Geometric means")[1].splitlines()[-1]
     assert [part.strip() for part in mean.strip("|").split("|")] == [
-        "lstm", "infer", "2", "4.00", "2.00", "4.00", "3.00"
+        "lstm", "infer", "2", "4.00", "2.00", "", "4.00", "3.00"
     ]  # fmt: skip
     assert "Geometric" not in duel.table([duel_row(fastrnn=0.02)])
 
@@ -132,6 +132,20 @@ def test_the_duel_table_shows_the_share_of_what_a_product_can_reach():
     assert "of 80" not in duel.table([row]), "older files have no such rates"
     assert "62% of 80" in duel.table([row | {"tile": [40.0, 80.0, 90.0]}])
     assert "of 80" not in duel.table([row | {"tile": []}]), "no compiler"
+
+
+def test_the_limit_is_what_takes_longest_and_the_activations():
+    row = duel_row(fastrnn=0.05, torch=0.09, jax=0.12)
+    assert duel.limit(row) is None and duel.most(row) is None, "older files"
+    row |= {"tile": [40.0, 50.0, 90.0], "weights": 1e6, "read": 10.0}
+    assert duel.limit(row) == pytest.approx(1 / 50 + 0.01)
+    assert duel.most(row) == pytest.approx(3)
+    text = duel.table([row])
+    assert "60%" in text and "| 1.80 torch | 3.00 " in text
+    assert text.splitlines()[-1].split("|")[6].strip() == "3.00", "and the mean"
+    row["read"] = 0.25  # ten steps read 10 MB at 250 MB/s
+    assert duel.limit(row) == pytest.approx(0.04 + 0.01)
+    assert duel.limit(row | {"mode": "train"}) == pytest.approx(0.08 + 0.01), "there and back"
 
 
 def test_tables_of_other_commands():
@@ -196,6 +210,26 @@ def test_stack_traffic_is_seen_in_the_innermost_loop_alone(line, vectors, pointe
     found = disassembly.examine("m32_tile_2_3", tiles["m32_tile_2_3"])
     assert (found.loops, found.vectors, found.pointers) == (1, vectors, pointers)
     assert found.clean == (not vectors and not pointers)
+
+
+def test_a_loop_is_what_comes_back_to_its_jump():
+    end_above = """
+0000000000000000 <m32_tile_2_3>:
+   0:\tvfmadd231ps %ymm1,%ymm2,%ymm3
+   4:\tjne    0 <m32_tile_2_3>
+   8:\tret
+   c:\tvfmadd231ps 0x20(%rsp),%ymm2,%ymm3
+  10:\tjmp    8 <m32_tile_2_3+0x8>
+  14:\tvmulps %ymm1,%ymm2,%ymm3
+  18:\tje     20 <m32_tile_2_3+0x20>
+  1c:\tret
+  20:\tjmp    14 <m32_tile_2_3+0x14>
+"""
+    body = disassembly.functions(end_above.splitlines())["m32_tile_2_3"]
+    found = disassembly.innermost(body)
+    assert [len(loop) for loop in found] == [2, 4], (
+        "the way to the end is none, one with a way out is"
+    )
 
 
 def test_a_frame_pointer_and_a_tile_without_a_loop():

@@ -35,7 +35,9 @@ def jobs(options):
             Job(f"step {stream}", lambda case=stream: step_by_step(case, options)),
             Job(f"call {tiny}", lambda case=tiny: call(case, options)),
             Job(f"engine {engine}", lambda case=engine: in_the_engine(case, options)),
-            Job(f"large {large}", lambda case=large: large_weights(case, options)),
+            Job(
+                f"large {large}", lambda case=large: duel.measure(case, options) | {"steps": case.T}
+            ),
         ]
     return made
 
@@ -91,7 +93,7 @@ def bytes_of_weights(case):
     return 4 * GATES[case.cell] * case.H * (case.I + case.H)
 
 
-# ---------------------------------------------------------------- in the engine, large weights
+# ---------------------------------------------------------------- a call, in the engine
 
 
 def call(case, options):
@@ -115,13 +117,6 @@ def beside(case, options, more):
     effort = options.effort
     samplers = {n: race.timer(work, effort, *clock) for n, (work, *clock) in works.items()}
     return race.race(samplers, threads=options.threads, effort=effort)
-
-
-def large_weights(case, options):
-    """A row of `grid`, with the rate at which all cores read as many bytes as R has."""
-    recurrent = 4 * GATES[case.cell] * case.H * case.H
-    read = machine.read_bandwidth(recurrent, options.threads)
-    return duel.measure(case, options) | {"weights": recurrent, "read": read, "steps": case.T}
 
 
 # ---------------------------------------------------------------- tables
