@@ -29,17 +29,6 @@ cdef inline Extent whole_extent(const Forward *f) noexcept nogil:
     return e
 
 
-cdef inline int groups_for(const Forward *f) noexcept:
-    """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two tiles, and the
-    more there are the more often R is read, which takes time where it is large. Of rows of different lengths those of
-    the first group have most steps: not more than a thread's share should be theirs."""
-    cdef int most = f.team + 1 if f.far else 2 * f.team
-    if f.steps == 0 or f.active[f.steps - 1] < f.B:
-        return 2 * f.team if f.steps > 0 and f.B >= 16 * f.team else 0
-    most = <int> min(<Py_ssize_t> most, f.B // 10)
-    return most if most > f.team else 0
-
-
 cdef inline Py_ssize_t group_rows(const Forward *f) noexcept nogil:
     """Rows of the largest group."""
     return (f.B + f.groups - 1) // f.groups

@@ -4,6 +4,7 @@ from .core cimport Parts, fr_progress
 from .groups cimport Group
 from .kernels cimport fr_kernels
 from .outer cimport Outer
+from .plan cimport Choice
 from .ragged cimport Ragged
 from .weights cimport Matrices, Weights
 
@@ -99,7 +100,7 @@ cdef class Job:
     cdef object work            # training: keeps what forward alone needs, then what backward alone needs
     cdef void set_up(self, Weights weights, Ragged ragged, x, y, state_h, state_c, h_init, c_init, mask,
                      int activation, int recurrent_activation, double clip, bint training, bint low)
-    cdef double cycles(self, int threads) except *
+    cdef Choice choice(self, int threads) except *
     cdef int arrange(self, int threads) except -1
     cdef void shorten(self, Py_ssize_t steps) noexcept
     cdef int take_buffers(self) except -1

@@ -5,10 +5,9 @@ from libc.string cimport memset
 
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
-from .extent cimport groups_for
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
-from .plan cimport BATCH, SERIAL, choose_plan
+from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far
 from .ragged cimport Ragged
 from .recurrent cimport run_backward
 from .weights cimport Layout, Matrices, Weights, input_source
@@ -56,24 +55,24 @@ cdef class Job:
         f.x, f.y, f.state_h, f.state_c = data(x), data(y), data(state_h), data(state_c)
         f.h_init, f.c_init, f.mask = data(h_init), data(c_init), data(mask)
         f.training, f.low, f.keep_g = training, low, training and not low
-        f.far = m.layout.gates * m.H * m.K * item > 1 << 20
+        f.far = is_far(m)
         f.ld_g = row_distance(m.layout.blocks * m.H, item)
         f.ld_h = row_distance((max(f.K, f.H) * item + 63) // 64 * 64 // item, item)    # whole cache lines
 
-    cdef double cycles(self, int threads) except *:
-        """What the job is expected to take on so many threads."""
-        cdef Forward *f = &self.f
-        return choose_plan(f.m, f.B, f.tokens, f.steps, threads).cycles
+    cdef Choice choice(self, int threads) except *:
+        """How so many threads divide it."""
+        cdef const Forward *f = &self.f
+        return choose_plan(f.m, f.B, f.tokens, f.steps, f.steps > 0 and f.active[f.steps - 1] < f.B, threads)
 
     cdef int arrange(self, int threads) except -1:
         """The plan for so many threads, and room for it."""
         cdef Forward *f = &self.f
-        f.plan, f.team = choose_plan(f.m, f.B, f.tokens, f.steps, threads).plan, threads
+        cdef Choice choice = self.choice(threads)
+        f.plan, f.groups, f.team = choice.plan, choice.groups, threads
         f.raw = f.tokens <= FR_RAW_ROWS and not self.weights.forward_ready and f.m.projection == NULL
         f.pack = not f.raw and not self.weights.forward_ready
         if f.pack and not f.training:
             self.weights.reserve_forward()
-        f.groups = groups_for(f) if f.plan == BATCH else 0
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * f.k.itemsize + 1), 128), 2 * FR_BLOCK)
         return self.take_buffers()

@@ -19,7 +19,7 @@ cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t
 
 cdef enum:
     MOST_HELD = 128             # panels of d that a thread packs at a time, whatever their size
-    LOT_BYTES = 768 * 1024      # of panels that may come from the third cache (AVX2: 0.93 to 0.98 of the time of 256 KiB)
+    LOT_BYTES = 768 * 1024      # of panels, some from the third cache (AVX2: 0.93 to 0.98 of the time of 256 KiB)
     ROWS_AT_ONCE = 132          # of a result between two looks for signals: whole tiles of 12 and of 6
 
 

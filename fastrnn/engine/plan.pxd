@@ -14,6 +14,9 @@ cdef double second_cache       # bytes of a core's
 
 cdef struct Choice:
     Plan plan
+    int groups                  # of rows that threads take in turn; 0: each has its rows
     double cycles               # what it is expected to take
 
-cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except *
+cdef bint is_far(const Matrices *m) noexcept
+cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, bint ragged,
+                        int threads) except *

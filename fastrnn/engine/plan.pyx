@@ -27,12 +27,29 @@ cdef extern from *:
 cdef double second_cache = fr_second_cache()    # asked once: a virtual machine may take long to answer
 
 
-cdef double pass_cycles(const fr_kernels *k, double rows, double vectors, double gates) noexcept:
+cdef bint is_far(const Matrices *m) noexcept:
+    """Whether R is larger than near caches."""
+    return m.layout.gates * m.H * m.K * m.k.itemsize > 1 << 20
+
+
+cdef int row_groups(const Matrices *m, Py_ssize_t B, bint ragged, int threads) noexcept:
+    """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two tiles, and the
+    more there are the more often R is read, which takes time where it is large. Of rows of different lengths those of
+    the first group have most steps: not more than a thread's share should be theirs."""
+    cdef int most
+    if ragged:
+        return 2 * threads if B >= 16 * threads else 0
+    most = <int> min(<Py_ssize_t> (threads + 1 if is_far(m) else 2 * threads), B // 10)
+    return most if most > threads else 0
+
+
+cdef double pass_cycles(const fr_kernels *k, double rows, double vectors, double gates, double all_vectors) noexcept:
     """Cycles of a step: to take `rows` rows past `vectors` weight vectors, nearly two multiply-adds a cycle, meanwhile
-    a vector from the second cache in one and a half, or in five if they do not fit it; and `gates` vectors of gates a
-    row (all measured)."""
-    cdef double bytes = vectors * k.lanes * k.itemsize
-    return vectors * max(0.55 * rows, 1.5 if bytes <= second_cache else 5.0) + 15.0 * rows * gates
+    a vector from the second cache in one and a half, or in five if they do not fit it, and three cycles of it nothing
+    hides if all of them are many times that; and `gates` vectors of gates a row (all measured)."""
+    cdef double bytes = k.lanes * k.itemsize
+    cdef double waits = 3.0 if all_vectors * bytes > 8 * second_cache else 0.0
+    return vectors * max(0.55 * rows + waits, 1.5 if vectors * bytes <= second_cache else 5.0) + 15.0 * rows * gates
 
 
 cdef Plan forced_plan(Plan otherwise) except *:
@@ -52,20 +69,23 @@ cdef Plan forced_plan(Plan otherwise) except *:
     )
 
 
-cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, int threads) except *:
+cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, bint ragged,
+                        int threads) except *:
     """The written cost model: cycles of a forward pass for each way to divide it. FASTRNN_PLAN overrides."""
     cdef Choice choice
     cdef double cycles[3]
     cdef double gates = m.layout.gates * m.H / <double> m.k.lanes, vectors = gates * m.K
     cdef double inputs = 0.55 * tokens * gates * m.inputs     # x W has rows enough for all
     cdef double rows = tokens / max(<double> steps, 1.0)
-    cdef double barrier = 1800.0, region = REGION_CYCLES
-    cdef double parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H))
-    cycles[<int> SERIAL] = inputs + steps * pass_cycles(m.k, rows, vectors, gates)
-    cycles[<int> BATCH] = (region + inputs / threads
-                           + steps * pass_cycles(m.k, max(rows / threads, 1.0), vectors, gates))
-    cycles[<int> HIDDEN] = (region + inputs / parts
-                            + steps * (pass_cycles(m.k, rows, vectors / parts, gates / parts) + barrier))
+    cdef double barrier = 1800.0, waiting = 1.08, region = REGION_CYCLES    # a step ends with the slower core
+    cdef double parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H)), passes
+    choice.groups = row_groups(m, B, ragged, threads)
+    passes = max(choice.groups, threads) / <double> threads
+    cycles[<int> SERIAL] = inputs + steps * pass_cycles(m.k, rows, vectors, gates, vectors)
+    cycles[<int> BATCH] = (region + inputs / threads + steps * passes
+                           * pass_cycles(m.k, max(rows / threads / passes, 1.0), vectors, gates, vectors))
+    cycles[<int> HIDDEN] = (region + inputs / parts + steps
+                            * (waiting * pass_cycles(m.k, rows, vectors / parts, gates / parts, vectors) + barrier))
     choice.plan = SERIAL
     if threads > 1 and steps > 0:
         if B >= 2 and cycles[<int> BATCH] < cycles[<int> SERIAL]:
@@ -73,5 +93,7 @@ cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_s
         if cycles[<int> HIDDEN] < cycles[<int> choice.plan]:
             choice.plan = HIDDEN
     choice.plan = forced_plan(choice.plan)
+    if choice.plan != BATCH or steps == 0:
+        choice.groups = 0
     choice.cycles = cycles[<int> choice.plan]
     return choice

@@ -303,8 +303,8 @@ cdef bint pays(list work, int threads) except -1:
     cdef int i
     memset(busy, 0, sizeof(busy))
     for i, job in enumerate(work):
-        alone += job.cycles(threads)
-        cycles = job.cycles(1)
+        alone += job.choice(threads).cycles
+        cycles = job.choice(1).cycles
         if followed(work, i) >= 0:
             cycles += cycles * WAVE_STEPS / max(job.f.steps, <Py_ssize_t> 1)
         busy[i % min(threads, MAX_JOBS)] += cycles
