@@ -49,6 +49,7 @@
 #define OUTER_VECTORS \
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
+#define SUM_PANELS 4 /* of the right factor whose columns are summed at once */
 /* What stays near, in bytes: of a panel while a band of rows passes and of each row of a tile while panels pass, in the
  * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
 #ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB; else 32 and 256 */
