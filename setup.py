@@ -1,6 +1,6 @@
 """The native build of fastrnn: everything else is in pyproject.toml.
 
-src_c/ is compiled once per SIMD target, each with its own flags (src_c/targets.mk), and linked into
+src_c/ is compiled once per SIMD target and precision, each with its own flags (src_c/targets.mk), and linked into
 fastrnn.engine.core alone; the other Cython modules get the kernel table from it. OpenMP is probed
 by compiling and running a program.
 
@@ -167,7 +167,7 @@ class BuildEngine(build_ext):
         return [], [], f"{shlex.join(self.compiler.compiler_so[:1])} cannot build OpenMP programs."
 
     def compile_kernels(self):
-        """The objects of src_c: the common files and one file per target that fits this machine."""
+        """The objects of src_c: the common files and two per target that fits this machine."""
         shared = files("src_c/*.c")
         jobs = []
         chosen = []
@@ -179,21 +179,22 @@ class BuildEngine(build_ext):
                 warn(f"the compiler refuses {shlex.join(flags)}: the {name} kernels are left out")
                 continue
             chosen.append(name)
-            jobs.append((source, flags))
+            jobs += [(source, flags, bits) for bits in ("32", "64")]
         macros = [(f"FASTRNN_HAVE_{name.upper()}", "1") for name in chosen]
-        jobs += [(source, []) for source in shared]
+        jobs += [(source, [], "") for source in shared]
         headers = files("src_c/**/*.h", "src_c/*.def")
         newest = max((os.path.getmtime(header) for header in headers), default=0.0)
 
         def build(job):
-            source, flags = job
-            (target,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
+            source, flags, bits = job
+            folder = f"{self.build_temp}/{bits}"
+            (target,) = self.compiler.object_filenames([source], output_dir=folder)
             changed = max(newest, os.path.getmtime(source))
             if self.force or not os.path.exists(target) or os.path.getmtime(target) < changed:
                 self.compiler.compile(
                     [source],
-                    output_dir=self.build_temp,
-                    macros=macros,
+                    output_dir=folder,
+                    macros=macros + ([("REAL_BITS", bits)] if bits else []),
                     include_dirs=["src_c"],
                     extra_postargs=self.flags + self.warnings + self.user_flags + flags,
                 )

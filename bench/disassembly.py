@@ -73,10 +73,14 @@ def tools(architecture, compiler):
 def disassembled(target, flags, compiler, objdump):
     """The lines of objdump for one target."""
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "target.o"
         source = SOURCES / "targets" / f"{target}.c"
-        subprocess.run([compiler, *flags, f"-I{SOURCES}", "-c", "-o", made, source], check=True)
-        command = [objdump, "-d", "--no-show-raw-insn", made]
+        made = [Path(folder) / f"{bits}.o" for bits in ("32", "64")]
+        for to in made:
+            bits = f"-DREAL_BITS={to.stem}"
+            subprocess.run(
+                [compiler, *flags, bits, f"-I{SOURCES}", "-c", "-o", to, source], check=True
+            )
+        command = [objdump, "-d", "--no-show-raw-insn", *made]
         return subprocess.run(
             command, check=True, capture_output=True, text=True
         ).stdout.splitlines()
@@ -118,7 +122,7 @@ def reached(body, first, last):
         what = instructions[at]
         if jump := JUMP.match(what):
             left.append(int(jump["to"], 16))
-        if at in after and not re.match(r"(jmp|b|ret)\b(?!\.)", what):
+        if at in after and not re.match(r"(jmpq?|b|(repz )?retq?)\b(?!\.)", what):
             left.append(after[at])
     return found
 

@@ -1,5 +1,6 @@
-/* The kernels of one SIMD target for one REAL. Included twice by each file of targets/, with TARGET_NAME and
- * REAL_BITS defined and the target's simd header before it; ends with the table. */
+/* The kernels of one SIMD target for one REAL. Included by each file of targets/, with TARGET_NAME defined and the target's
+ * simd header before it; ends with the table. REAL_BITS, 32 or 64, comes from the command that compiles the file, once for
+ * each. */
 #include <math.h>
 #include <string.h>
 
@@ -73,9 +74,3 @@ const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS)) = {
     .softmax_cross_entropy = M(softmax_cross_entropy),
     .fma_burn = M(fma_burn),
 };
-
-#undef REAL
-#undef V
-#undef M
-#undef LANES
-#undef REAL_BITS

@@ -13,7 +13,6 @@ INLINE void M(put)(REAL *p, V(vec) x, ptrdiff_t lanes) {
 }
 
 /* Vectors of units in a panel, by groups: all gates of a unit share a panel, a plain panel is as wide as the tile. */
-#undef UNIT_VECTORS
 #define UNIT_VECTORS(groups) ((groups) == 1 ? PLAIN_VECTORS : (groups) == 2 ? 2 : 1)
 
 /* The pieces of one panel, each units of one group, and the vectors they lie in. A piece is a vector; only where few

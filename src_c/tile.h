@@ -5,8 +5,6 @@
  * disassembly: no stack traffic between two fused multiply-adds). Shapes: enough accumulators to hide the latency of
  * the multiply-add (8 at least), few enough to leave registers for the operands.
  */
-#ifndef TILE_SHAPES
-#define TILE_SHAPES
 #define UNROLL _Pragma("GCC unroll 16")
 #if defined(__AVX512F__) || defined(__aarch64__) /* 32 registers */
 #define ROWS_1 10 /* as many pointers as x86 has registers for */
@@ -106,7 +104,6 @@ _Static_assert(ROWS_3 <= 4 && ROWS_4 <= 3 && ROWS_2 <= 6 && FR_MAX_VECTORS == 4,
 #endif
 static const int tile_rows[FR_MAX_VECTORS + 1] = {0, ROWS_1, ROWS_2, ROWS_3, ROWS_4};
 static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_ROWS_4};
-#endif
 
 /* c[i][at_c[v]] = init[i][at_init[v]] + sum over k of a[i][first + k] * b[k][v], each (i, v) one vector. Meanwhile cache
  * lines come nearer: `brings` of them for each STEPS k of b, from `ahead` numbers behind these on (0 or 1 of them; 2 or

@@ -175,7 +175,3 @@ UPDATES(DEFINE)
 
 #define ROW_OF_TABLE(name, states, factors) {#name, states, factors, M(update_##name)},
 static const fr_rule M(rules)[] = {UPDATES(ROW_OF_TABLE){NULL, 0, 0, NULL}};
-
-#undef UPDATES
-#undef DEFINE
-#undef ROW_OF_TABLE

@@ -1,5 +1,5 @@
-/* Elementary functions on vectors, for one target and one precision. No include guard: body.h
- * includes this once per REAL, after simd/<target>.h and with REAL, REAL_BITS, V() and M() defined.
+/* Elementary functions on vectors, for one target and one precision: after simd/<target>.h and with
+ * REAL, REAL_BITS, V() and M() defined.
  *
  * Notation: x the argument, n an integral exponent, r a reduced argument, s = r * r, t = 2^n.
  *
@@ -20,9 +20,7 @@
 
 /* Functions named _each work on n vectors side by side, a constant: a single one would wait for the latency of every
  * step, and a CPU that lends half of its window to a sibling thread does not look ahead to the next one. */
-#ifndef EACH
 #define EACH(n) _Pragma("GCC unroll 16") for (int q = 0; q < (n); q++)
-#endif
 enum { M(together) = 2 };
 
 /* 1.5 * 2^(mantissa bits): adding it rounds to an integer, ties to even; subtracting it again

@@ -212,20 +212,21 @@ def test_stack_traffic_is_seen_in_the_innermost_loop_alone(line, vectors, pointe
     assert found.clean == (not vectors and not pointers)
 
 
-def test_a_loop_is_what_comes_back_to_its_jump():
+@pytest.mark.parametrize("back", ["ret", "retq", "repz retq"])
+def test_a_loop_is_what_comes_back_to_its_jump(back):
     end_above = """
 0000000000000000 <m32_tile_2_3>:
    0:\tvfmadd231ps %ymm1,%ymm2,%ymm3
    4:\tjne    0 <m32_tile_2_3>
-   8:\tret
+   8:\t{0}
    c:\tvfmadd231ps 0x20(%rsp),%ymm2,%ymm3
   10:\tjmp    8 <m32_tile_2_3+0x8>
   14:\tvmulps %ymm1,%ymm2,%ymm3
   18:\tje     20 <m32_tile_2_3+0x20>
-  1c:\tret
+  1c:\t{0}
   20:\tjmp    14 <m32_tile_2_3+0x14>
 """
-    body = disassembly.functions(end_above.splitlines())["m32_tile_2_3"]
+    body = disassembly.functions(end_above.format(back).splitlines())["m32_tile_2_3"]
     found = disassembly.innermost(body)
     assert [len(loop) for loop in found] == [2, 4], (
         "the way to the end is none, one with a way out is"

@@ -1,7 +1,4 @@
 #include "../simd/avx2.h"
 
 #define TARGET_NAME avx2
-#define REAL_BITS 32
-#include "../body.h"
-#define REAL_BITS 64
 #include "../body.h"
