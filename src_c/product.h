@@ -92,8 +92,9 @@ INLINE void M(transpose)(const REAL *from, ptrdiff_t ld, REAL *to, ptrdiff_t ldt
     V(vec) v[LANES];
     UNROLL for (int u = 0; u < LANES; u++) v[u] = V(load)(from + u * ld);
     UNROLL for (int s = 1; s < LANES; s *= 2) {
-        UNROLL for (int i = 0; i < LANES; i++) {
-            if (!(i & s)) V(swap)(&v[i], &v[i + s], s);
+        UNROLL for (int i = 0; i < LANES / 2; i++) {
+            const int upper = i / s * 2 * s + i % s;
+            V(swap)(&v[upper], &v[upper + s], s);
         }
     }
     UNROLL for (int j = 0; j < LANES; j++) V(store)(to + j * ldt, v[j]);
@@ -122,8 +123,9 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                 for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += M(line)) {
                     const ptrdiff_t j1 = j0 + M(line) < k1 - k0 ? j0 + M(line) : k1 - k0;
 #ifdef SIMD_SWAP
-                    if (j1 - j0 == LANES && lanes == LANES && row == 1) {
-                        M(transpose)(from + j0, col, to + j0 * panel.width, panel.width);
+                    if (j1 - j0 == M(line) && lanes == LANES && row == 1) {
+                        for (ptrdiff_t j = j0; j < j1; j += LANES)
+                            M(transpose)(from + j, col, to + j * panel.width, panel.width);
                         continue;
                     }
 #endif

@@ -62,6 +62,7 @@ MUTANTS = [
     ("the second row's column takes the first's numbers", AVX2,
      "ADD(T, 0, v, 12, 15) ADD(T, 1, v, 13, 15)", "ADD(T, 0, v, 12, 15) ADD(T, 1, v, 12, 15)"),
     ("the last of five packed rows is the one before", AVX2, "LINE_2(T, Z, K, 5, 4, 14)", "LINE_2(T, Z, K, 5, 3, 14)"),
+    ("swapped lanes come from their neighbors", AVX2, "_mm256_moveldup_ps(y), 0xaa", "_mm256_movehdup_ps(y), 0xaa"),
     ("three doubles store the first one last", AVX2, "        part = _mm256_extractf128_pd(v, 1);\n", ""),
     ("three lanes are stored as two", AVX2, "if (n & 1) _mm_store_ss(p, part);", ""),
     ("six lanes store the first two last", AVX2, "        part = _mm256_extractf128_ps(v, 1);\n", ""),

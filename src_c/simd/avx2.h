@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
+#define SIMD_SWAP 1 /* there is swap() */
 
 /* ---------------------------------------------------------------- float */
 
@@ -105,6 +106,21 @@ SIMD_INLINE float f32_sum(f32_vec v) {
     return _mm_cvtss_f32(q);
 }
 
+/* The lanes l of a that have the bit s, and the lanes l - s of b, change places. */
+SIMD_INLINE void f32_swap(f32_vec *a, f32_vec *b, int s) {
+    const f32_vec x = *a, y = *b;
+    if (s == 1) {
+        *a = _mm256_blend_ps(x, _mm256_moveldup_ps(y), 0xaa);
+        *b = _mm256_blend_ps(_mm256_movehdup_ps(x), y, 0xaa);
+    } else if (s == 2) {
+        *a = _mm256_castpd_ps(_mm256_unpacklo_pd(_mm256_castps_pd(x), _mm256_castps_pd(y)));
+        *b = _mm256_castpd_ps(_mm256_unpackhi_pd(_mm256_castps_pd(x), _mm256_castps_pd(y)));
+    } else {
+        *a = _mm256_permute2f128_ps(x, y, 0x20);
+        *b = _mm256_permute2f128_ps(x, y, 0x31);
+    }
+}
+
 /* ---------------------------------------------------------------- double */
 
 #define F64_LANES 4
@@ -176,6 +192,12 @@ SIMD_INLINE double f64_sum(f64_vec v) {
     __m128d q = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
     q = _mm_add_sd(q, _mm_unpackhi_pd(q, q));
     return _mm_cvtsd_f64(q);
+}
+
+SIMD_INLINE void f64_swap(f64_vec *a, f64_vec *b, int s) {
+    const f64_vec x = *a, y = *b;
+    *a = s == 1 ? _mm256_unpacklo_pd(x, y) : _mm256_permute2f128_pd(x, y, 0x20);
+    *b = s == 1 ? _mm256_unpackhi_pd(x, y) : _mm256_permute2f128_pd(x, y, 0x31);
 }
 
 /* ---------------------------------------------------------------- tiles

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define SIMD_INLINE static inline __attribute__((always_inline, unused))
-#define SIMD_SWAP 1 /* there is swap(), worth having where a vector is long */
+#define SIMD_SWAP 1 /* there is swap() */
 
 /* ---------------------------------------------------------------- float */
 
