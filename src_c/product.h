@@ -179,7 +179,8 @@ INLINE void M(tiles_raw)(const M(panel) * panel, ptrdiff_t rows, ptrdiff_t k, co
 }
 
 /* How the tiles of a panel share what each of its STEPS k bring in: `each` of the `lines` cache lines a tile, until all
- * are asked for. The last ones are not if tiles without BRINGS are among them, and some twice if that does not divide. */
+ * are asked for (a tile takes four at most). The last ones are not if tiles without BRINGS are among them, and some twice
+ * if that does not divide. */
 typedef struct {
     ptrdiff_t lines, ahead;
     int each;
@@ -314,6 +315,28 @@ static void M(product_panel)(const fr_product *p, const M(panel) * panel) {
     }
 }
 
+/* A single row and some whole panels; returns how many are done, the rest are fewer than it takes at once. */
+static ptrdiff_t M(product_row)(const fr_product *p, const M(panel) * panel, ptrdiff_t count) {
+    static const REAL zeros[LANES] = {0};
+    const ptrdiff_t at_once = ROW_PANELS(panel->vectors), way = p->down ? -1 : 1;
+    const ptrdiff_t units = way * UNIT_VECTORS(p->groups) * LANES, size = way * panel->width * p->k;
+    const M(row_tile) tile = M(row_tiles)[panel->vectors];
+    const REAL *b = (const REAL *)p->b + panel->offset * p->k, *init[FR_MAX_VECTORS];
+    REAL *c[FR_MAX_VECTORS];
+    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], done = 0;
+    if (!tile) return 0;
+    M(places)(panel, p->c_group, at_c);
+    M(places)(panel, p->init_group, at_init);
+    for (; done + at_once <= count; done += at_once) {
+        for (int v = 0; v < panel->vectors; v++) {
+            init[v] = p->init ? (const REAL *)p->init[0] + at_init[v] + done * units : zeros;
+            c[v] = (REAL *)p->c[0] + at_c[v] + done * units;
+        }
+        tile(p->k, p->a[0], b + done * size, size, init, p->init ? units : 0, c, units);
+    }
+    return done;
+}
+
 /* Lots of whole panels that the second cache holds, and what is left. */
 static void M(product)(const fr_product *p) {
     M(panel) panel;
@@ -330,8 +353,13 @@ static void M(product)(const fr_product *p) {
             M(product_panel)(p, &panel);
             continue;
         }
-        const ptrdiff_t most = LOT_BYTES / (panel.width * depth * item);
         count = p->down || left < whole - at ? left : whole - at;
+        const ptrdiff_t done = p->rows == 1 ? M(product_row)(p, &panel, count) : 0;
+        if (done) {
+            count = done;
+            continue;
+        }
+        const ptrdiff_t most = LOT_BYTES / (panel.width * depth * item);
         if (count > most) count = most > 0 ? most : 1;
         M(product_lot)(p, &panel, count, parts,
                        count < left ? way * count * panel.width * p->k : 0);

@@ -44,6 +44,10 @@
     TILES_UP_TO_4(X, 1) \
     TILES_UP_TO_4(X, 2) \
     CAT(TILES_UP_TO_, RAW_ROWS_3)(X, 3) CAT(TILES_UP_TO_, RAW_ROWS_4)(X, 4)
+/* Panels of so many vectors that a single row takes at once: the sums of one would wait for themselves. */
+#define ROW_PANELS(vectors) ((vectors) == 4 ? 2 : (vectors) == 3 ? 3 : 1)
+#define MOST_ROW_PANELS 3
+#define ROW_TILES(X) X(3, 3) X(4, 2)
 #define OUTER_VECTORS \
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
@@ -87,8 +91,8 @@ _Static_assert(ROWS_3 <= 4 && ROWS_4 <= 3 && ROWS_2 <= 6 && FR_MAX_VECTORS == 4,
 #define STREAM 16
 #define LINE 64
 #define BRING_ALL -1
-/* Panels of so many bytes in all come near by themselves: the core sees that they are read in a row. Steps of few rows,
- * whose tiles would have to bring in four lines at a time, ask for those that they alone read (measured with AVX2). */
+/* Panels of so many bytes in all come near by themselves: the core sees that they are read in a row. In steps of few rows
+ * tiles would have to bring in four lines at a time: only one that reads its panel alone does (measured with AVX2). */
 #define NEAR_BYTES(rows) (STEPS == 1 ? 2 * LOT_BYTES : (ptrdiff_t)((rows) < 12 ? 4 : 1) << 20)
 #define FETCH(p) __builtin_prefetch(p, 0, 2) /* into the second cache: the first is full */
 #define BAND \
@@ -119,6 +123,12 @@ typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, pt
 /* c[i * ldc + v * LANES] = (itself if add) + sum over k of a[k][i] * b[k][v], a packed with the tile's rows. */
 typedef void (*M(outer_tile))(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, ptrdiff_t ldc,
                               int add);
+
+/* A single row and several panels, in b `apart` numbers from one to the next: the vectors (v, p) at c[v] + p * move_c are
+ * those at init[v] + p * move_init plus sum over k of a[k] * b[p][k][v]. */
+typedef void (*M(row_tile))(ptrdiff_t k, const REAL *a, const REAL *b, ptrdiff_t apart,
+                            const REAL *const *init, ptrdiff_t move_init, REAL *const *c,
+                            ptrdiff_t move_c);
 
 enum { M(line) = LINE / sizeof(REAL) }; /* numbers that come from memory together */
 
@@ -247,6 +257,26 @@ INLINE void M(outer_tile_body)(const int rows, const int vectors, ptrdiff_t k, c
     }
 }
 
+INLINE void M(row_tile_body)(const int vectors, const int panels, ptrdiff_t k, const REAL *a,
+                             const REAL *b, ptrdiff_t apart, const REAL *const *init,
+                             ptrdiff_t move_init, REAL *const *c, ptrdiff_t move_c) {
+    V(vec) sum[MOST_ROW_PANELS][FR_MAX_VECTORS];
+    UNROLL for (int p = 0; p < panels; p++) {
+        UNROLL for (int v = 0; v < vectors; v++) sum[p][v] = V(load)(init[v] + p * move_init);
+    }
+    BY_TWO
+    for (ptrdiff_t j = 0; j < k; j++, b += vectors * LANES) {
+        const V(vec) x = V(set1)(a[j]);
+        UNROLL for (int p = 0; p < panels; p++) {
+            UNROLL for (int v = 0; v < vectors; v++) sum[p][v] =
+                V(fma)(x, V(load)(b + p * apart + v * LANES), sum[p][v]);
+        }
+    }
+    UNROLL for (int p = 0; p < panels; p++) {
+        UNROLL for (int v = 0; v < vectors; v++) V(store)(c[v] + p * move_c, sum[p][v]);
+    }
+}
+
 #define INSTANCE(v, r)                                                                     \
     static void CAT(M(tile_), v##_##r)(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, \
                                        const REAL *b, int brings, ptrdiff_t ahead,         \
@@ -284,6 +314,15 @@ OUTER_TILES(INSTANCE)
 RAW_TILES(INSTANCE)
 #undef INSTANCE
 
+#define INSTANCE(v, n)                                                                       \
+    static void CAT(M(row_tile_), v##_##n)(                                                  \
+        ptrdiff_t k, const REAL *a, const REAL *b, ptrdiff_t apart, const REAL *const *init, \
+        ptrdiff_t move_init, REAL *const *c, ptrdiff_t move_c) {                             \
+        M(row_tile_body)(v, n, k, a, b, apart, init, move_init, c, move_c);                  \
+    }
+ROW_TILES(INSTANCE)
+#undef INSTANCE
+
 #define ENTRY(v, r) [v][r] = CAT(M(tile_), v##_##r),
 static const M(tile) M(tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
 #undef ENTRY
@@ -293,4 +332,7 @@ static const M(outer_tile)
 #undef ENTRY
 #define ENTRY(v, r) [v][r] = CAT(M(raw_tile_), v##_##r),
 static const M(raw_tile) M(raw_tiles)[FR_MAX_VECTORS + 1][FR_RAW_ROWS + 1] = {RAW_TILES(ENTRY)};
+#undef ENTRY
+#define ENTRY(v, n) [v] = CAT(M(row_tile_), v##_##n),
+static const M(row_tile) M(row_tiles)[FR_MAX_VECTORS + 1] = {ROW_TILES(ENTRY)};
 #undef ENTRY

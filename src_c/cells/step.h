@@ -128,6 +128,37 @@ INLINE void M(unfold_tile)(const fr_forward *s, const M(step_tile) * t, ptrdiff_
                   (REAL *)s->g + t->first * s->ld_g + j * s->units + u, s->ld_g, NULL);
 }
 
+/* t->sum of a single row, of as many panels from t->panel on as it takes at once; the next one is `way` (1 or -1) further. */
+INLINE void M(row_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
+                           ptrdiff_t way, M(step_tile) * t) {
+    const M(panel) *panel = &t->panel;
+    const int vectors = (int)(groups * UNIT_VECTORS(groups));
+    const M(row_tile) tile = M(row_tiles)[vectors];
+    const REAL *init[FR_MAX_VECTORS], *g = s->g;
+    REAL *c[FR_MAX_VECTORS];
+    for (int v = 0; v < vectors; v++) {
+        init[v] = g + (block + panel->group[v]) * s->units + panel->unit[v];
+        c[v] = t->sum + v * LANES;
+    }
+    if (last) init[vectors - 1] = last + panel->unit[vectors - 1];
+    tile(s->k, s->h_in, (const REAL *)s->r + panel->offset * s->k, way * vectors * LANES * s->k,
+         init, way * UNIT_VECTORS(groups) * LANES, c, vectors * LANES);
+}
+
+/* Their gates, as if the panels were rows: units further on instead of rows further down. */
+INLINE void M(row_gates)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way, M(step_tile) * t,
+                         void (*gates)(const fr_forward *, const M(step_tile) *)) {
+    static const ptrdiff_t rows[MOST_ROW_PANELS] = {0, 1, 2};
+    fr_forward one = *s;
+    one.ld_g = one.ld_h_in = one.ld_h_prev = way * UNIT_VECTORS(groups) * LANES;
+    one.ld_c = one.ld_c_prev = one.ld_h = one.ld_y = one.ld_g;
+    if (s->y) one.y = (REAL *)s->y + s->token[0] * s->ld_y;
+    one.token = rows;
+    t->first = 0;
+    t->rows = ROW_PANELS(groups * UNIT_VECTORS(groups));
+    gates(&one, t);
+}
+
 /* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
  * that a panel of R stays in a near cache while the rows pass. */
 INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
@@ -135,6 +166,9 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
+    const ptrdiff_t at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
+    const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
+    const int single = s->rows == 1 && at_once > 1 && !raw && !s->x && !s->peephole;
     t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
     const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
@@ -143,6 +177,15 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
             M(set_panel)(groups, s->units, p, raw, &t.panel);
         else
             M(next_panel)(groups, s->units, p, raw, &t.panel);
+        if (single && left >= at_once && p + (s->down ? 1 : at_once) <= whole) {
+            M(row_product)(s, block, last, groups, way, &t);
+            M(row_gates)(s, groups, way, &t, gates);
+            for (ptrdiff_t i = 1; i < at_once; i++, left--) {
+                p += way;
+                if (!s->down) M(next_panel)(groups, s->units, p, raw, &t.panel);
+            }
+            continue;
+        }
         const ptrdiff_t next = M(panel_offset)(groups, left > 1 ? p + way : p);
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);

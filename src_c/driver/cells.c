@@ -96,4 +96,20 @@ void check_cells(const fr_kernels *k) {
                 s.inner = s.units;
                 check_gru_before(&s);
             }
+    for (int i = 0; i < 24; i++) { /* a single row takes several panels at once */
+        const ptrdiff_t plain = fr_panel_units(k, 1);
+        shape s = {.k = k, .rows = 1, .units = (1 + i % 5) * plain + (i % 3 ? i : 0)};
+        s.inner = s.units;
+        s.act = i % 2 ? FR_TANH : FR_HARD_TANH;
+        s.rec = FR_SIGMOID;
+        s.save = i % 4 != 0;
+        s.with_y = i / 2 % 2;
+        s.apart = i / 3 % 2;
+        s.clip = i % 7 == 1;
+        s.masked = i % 3 == 1;
+        rnn_case(&s);
+        lstm_case(&s);
+        check_gru(&s);
+        check_gru_before(&s);
+    }
 }

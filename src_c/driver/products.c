@@ -207,11 +207,18 @@ void check_products(const fr_kernels *k) {
             product_case(k, 50 + i, 1030, groups, 15 + i, 0, init, i % 3);
             product_case(k, 7 + i, 600, groups, n, 0, init, 0);
             product_case(k, 3 + i % 2, 1030, groups, 15 + i, 0, init, 0);
+            for (ptrdiff_t whole = 1; whole <= 7; whole++)
+                product_case(k, 1, 9 + i, groups, whole * fr_panel_units(k, groups) + i, 0, init,
+                             (int)whole % 3);
         }
     for (ptrdiff_t n = 1; n <= 2 * k->outer_units + 1; n += 1 + n / 8)
         for (ptrdiff_t m = 1; m <= 2 * FR_MAX_ROWS + 1; m += 2)
             for (int add = 0; add < 2; add++) outer_case(k, 1 + (7 * m + n) % 40, m % 4, m, n, add);
     outer_case(k, FR_BLOCK, 1, 11 * FR_MAX_ROWS, 3 * k->outer_units + 5, 1);
+    for (int add = 0; add < 2; add++) { /* as many panels as are summed at once, and more */
+        outer_case(k, 37, 1, 7, 4 * k->outer_units + 3, add);
+        outer_case(k, 37, 2, 7, 6 * k->outer_units + 1, add);
+    }
     for (int i = 0; i < COUNT(sizes); i++)
         for (int add = 0; add < 2; add++) dot_columns_case(k, 1 + 3 * i, sizes[i], add);
 }
