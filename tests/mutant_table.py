@@ -264,6 +264,8 @@ MUTANTS = [
      "1, m.K, m.r, 1, m.layout.gates * m.H,", "1, m.K, m.r, m.layout.gates * m.H, 1,"),
     ("weight gradient: blocks overwrite", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, t.add)"),
     ("accumulate forgets the first block", OUTER, "t.ld_out, t.add or b != last)", "t.ld_out, b != last)"),
+    ("weight gradient: a second lot lies behind its room", OUTER,
+     "(block * panels + q0 - l0) * width", "(block * panels + q0 - (l0 if l0 == p0 else l0 - 1)) * width"),
     ("bias sums of one thread only", OUTER,
      "if o.sums != NULL and row_share == 0 else NULL", "if o.sums != NULL and rank == 0 else NULL"),
     ("raw product without its bias", LINEAR,

@@ -19,7 +19,7 @@ cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t
 
 cdef enum:
     MOST_HELD = 128             # panels of d that a thread packs at a time, whatever their size
-    LOT_BYTES = 768 * 1024      # of panels, some from the third cache (AVX2: 0.93 to 0.98 of the time of 256 KiB)
+    PACKED_BYTES = 768 * 1024   # of them, some from the third cache (AVX2: 0.93 to 0.98 of the time of 256 KiB)
     ROWS_AT_ONCE = 132          # of a result between two looks for signals: whole tiles of 12 and of 6
 
 
@@ -32,7 +32,8 @@ cdef Py_ssize_t panels_held(const Outer *o, int size) noexcept nogil:
     """How many of its panels of d each of `size` threads packs at a time: as many as half of its second cache holds, or
     where that is small some that the third brings while a tile multiplies; for each lot the left factors are packed."""
     cdef Py_ssize_t panels = panels_of(o), shares = o.groups if o.groups > 0 else min(<Py_ssize_t> size, panels)
-    cdef Py_ssize_t near = <Py_ssize_t> max(second_cache / 2, LOT_BYTES) // (o.k.outer_units * FR_BLOCK * o.k.itemsize)
+    cdef Py_ssize_t size_of_one = o.k.outer_units * FR_BLOCK * o.k.itemsize
+    cdef Py_ssize_t near = <Py_ssize_t> max(second_cache / 2, PACKED_BYTES) // size_of_one
     near = max(<Py_ssize_t> 1, min(near, <Py_ssize_t> MOST_HELD))
     return min((panels + shares - 1) // max(shares, <Py_ssize_t> 1), near)
 

@@ -3,7 +3,7 @@
 from libc.stdlib cimport getenv
 from libc.string cimport strcmp
 
-from .kernels cimport fr_kernels, fr_panels
+from .kernels cimport FR_MAX_VECTORS, fr_kernels, fr_panels
 from .weights cimport Matrices
 
 from ..errors import ArgumentError
@@ -48,8 +48,17 @@ cdef double pass_cycles(const fr_kernels *k, double rows, double vectors, double
     a vector from the second cache in one and a half, or in five if they do not fit it, and three cycles of it nothing
     hides if all of them are many times that; and `gates` vectors of gates a row (all measured)."""
     cdef double bytes = k.lanes * k.itemsize
-    cdef double waits = 3.0 if all_vectors * bytes > 8 * second_cache else 0.0
-    return vectors * max(0.55 * rows + waits, 1.5 if vectors * bytes <= second_cache else 5.0) + 15.0 * rows * gates
+    cdef bint fits = vectors * bytes <= second_cache
+    cdef double waits = 3.0 if all_vectors * bytes > 6 * second_cache and not fits else 0.0
+    return vectors * max(0.55 * rows + waits, 1.5 if fits else 5.0) + 15.0 * rows * gates
+
+
+cdef double state_cycles(const fr_kernels *k, double rows, double vectors, double width) noexcept:
+    """Cycles of a step until `rows` rows of the state, `width` numbers each, have come from the third cache for each
+    panel of `vectors` weight vectors: where they fill more than half of the second."""
+    if rows * width * k.itemsize <= second_cache / 2:
+        return 0.0
+    return 5.0 * rows / k.lanes * vectors / FR_MAX_VECTORS
 
 
 cdef Plan forced_plan(Plan otherwise) except *:
@@ -78,14 +87,16 @@ cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_s
     cdef double inputs = 0.55 * tokens * gates * m.inputs     # x W has rows enough for all
     cdef double rows = tokens / max(<double> steps, 1.0)
     cdef double barrier = 1800.0, waiting = 1.08, region = REGION_CYCLES    # a step ends with the slower core
-    cdef double parts = min(<Py_ssize_t> threads, fr_panels(m.k, 1, m.H)), passes
+    cdef Py_ssize_t panels = max(fr_panels(m.k, 1, m.H), <Py_ssize_t> 1)
+    cdef double parts = panels / <double> ((panels + threads - 1) // threads), passes   # the largest share counts
     choice.groups = row_groups(m, B, ragged, threads)
     passes = max(choice.groups, threads) / <double> threads
     cycles[<int> SERIAL] = inputs + steps * pass_cycles(m.k, rows, vectors, gates, vectors)
     cycles[<int> BATCH] = (region + inputs / threads + steps * passes
                            * pass_cycles(m.k, max(rows / threads / passes, 1.0), vectors, gates, vectors))
     cycles[<int> HIDDEN] = (region + inputs / parts + steps
-                            * (waiting * pass_cycles(m.k, rows, vectors / parts, gates / parts, vectors) + barrier))
+                            * (waiting * pass_cycles(m.k, rows, vectors / parts, gates / parts, vectors) + barrier
+                               + state_cycles(m.k, rows, vectors / parts, m.K)))
     choice.plan = SERIAL
     if threads > 1 and steps > 0:
         if B >= 2 and cycles[<int> BATCH] < cycles[<int> SERIAL]:
