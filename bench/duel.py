@@ -63,10 +63,11 @@ def bound(row):
 
 
 def limit(row):
-    """Least seconds of a call in the minutes in which it was measured, or None: its multiply-adds at the rate that a
-    product's inner loop had between the rounds, but not less than it takes to read R, once a step, in training once
-    more on the way back; then the tanh and sigmoid of the forward pass. The rest of a training step is not counted."""
-    if not (row.get("tile") and row.get("read")):
+    """An estimate of the least seconds of a call in the minutes in which it was measured, or None: its multiply-adds at
+    the rate that a product's inner loop had between the rounds, in the median, but not less than it takes to read R,
+    once a step, in training once more on the way back; then the tanh and sigmoid of the forward pass, at fastrnn's
+    rate. The rest of a training step is not counted, nor is what a call costs, which is most of a single step."""
+    if not (row.get("tile") and row.get("read")) or row["shape"][0] == 1:
         return None
     multiply = row["flops"] / statistics.median(row["tile"]) / 1e9
     reads = row["shape"][0] * (2 if row["mode"] == "train" else 1)
