@@ -160,6 +160,8 @@ void step_run_forward(const shape *s, step *a, int kind, matrix r, ptrdiff_t gro
     f->panel0 = cut;
     f->panel1 = panels;
     s->k->forward[kind](f);
+    f->panel0 = panels; /* as of a thread that finds no units left */
+    s->k->forward[kind](f);
 }
 
 void step_run_backward(const shape *s, step *a, int kind) {
