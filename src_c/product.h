@@ -337,8 +337,54 @@ static ptrdiff_t M(product_row)(const fr_product *p, const M(panel) * panel, ptr
     return done;
 }
 
+/* c[u] = init[u], or zero, plus sum over j < depth of factor[j] * b[j * row + u], for a vector of units. */
+INLINE void M(add_rows_at)(const int depth, const V(vec) * factor, const REAL *b, ptrdiff_t row,
+                           ptrdiff_t lanes, const REAL *init, REAL *c) {
+    V(vec) sum = init ? M(get)(init, lanes) : V(zero)();
+    UNROLL for (int j = 0; j < depth; j++) sum = V(fma)(factor[j], M(get)(b + j * row, lanes), sum);
+    M(put)(c, sum, lanes);
+}
+INLINE void M(add_rows)(const int depth, const REAL *a, const REAL *b, ptrdiff_t row, ptrdiff_t n,
+                        const REAL *init, REAL *c) {
+    V(vec) factor[RAW_DEPTH];
+    ptrdiff_t u = 0;
+    UNROLL for (int j = 0; j < depth; j++) factor[j] = V(set1)(a[j]);
+    for (; u + LANES <= n; u += LANES)
+        M(add_rows_at)(depth, factor, b + u, row, LANES, init ? init + u : NULL, c + u);
+    if (u < n) M(add_rows_at)(depth, factor, b + u, row, n - u, init ? init + u : NULL, c + u);
+}
+
+/* A single row and unpacked weights, which are read along their rows, as they lie in memory: the sums wait in the result. */
+static void M(product_raw_row)(const fr_product *p) {
+    const ptrdiff_t units = UNIT_VECTORS(p->groups) * LANES, first = p->panel0 * units;
+    const ptrdiff_t n = (p->panel1 * units < p->n ? p->panel1 * units : p->n) - first;
+    const REAL *a = p->a[0], *b = p->b;
+    ptrdiff_t k = 0, depth;
+    do {
+        depth = p->k - k >= RAW_DEPTH ? RAW_DEPTH : p->k > k;
+        for (ptrdiff_t group = 0; group < p->groups; group++) {
+            const REAL *from = b + k * p->b_row + p->b_start[group] + first;
+            REAL *c = (REAL *)p->c[0] + group * p->c_group + first;
+            const REAL *init = k         ? c
+                               : p->init ? (const REAL *)p->init[0] + group * p->init_group + first
+                                         : NULL;
+            if (depth == RAW_DEPTH)
+                M(add_rows)(RAW_DEPTH, a + k, from, p->b_row, n, init, c);
+            else if (depth)
+                M(add_rows)(1, a + k, from, p->b_row, n, init, c);
+            else
+                M(add_rows)(0, a, from, p->b_row, n, init, c);
+        }
+        k += depth;
+    } while (k < p->k);
+}
+
 /* Lots of whole panels that the second cache holds, and what is left. */
 static void M(product)(const fr_product *p) {
+    if (p->b_row && p->rows == 1) {
+        M(product_raw_row)(p);
+        return;
+    }
     M(panel) panel;
     const ptrdiff_t item = sizeof(REAL);
     const ptrdiff_t parts = p->rows <= ROWS_4 ? 1 : M(depth_parts)(p->k, ROW_BYTES / item);

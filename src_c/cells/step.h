@@ -29,6 +29,43 @@ INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c)
                     M(vector_at));
 }
 
+/* A single row and unpacked weights: the sums of all panels, in the gate buffer, where the chains start from x W + b or from
+ * `last` as in step_product. */
+INLINE void M(raw_row_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
+                               ptrdiff_t groups) {
+    const ptrdiff_t units = UNIT_VECTORS(groups) * LANES, first = s->panel0 * units;
+    const ptrdiff_t end = s->panel1 * units < s->units ? s->panel1 * units : s->units;
+    REAL *g = (REAL *)s->g + block * s->units;
+    if (last && first < end)
+        memcpy(g + (groups - 1) * s->units + first, last + first, (end - first) * sizeof(REAL));
+    void *c = g;
+    const void *a = s->h_in, *init = g;
+    const fr_product p = {.rows = 1,
+                          .k = s->k,
+                          .a = &a,
+                          .b = s->r,
+                          .b_row = s->r_row,
+                          .b_start = s->r_start,
+                          .groups = groups,
+                          .n = s->units,
+                          .panel0 = s->panel0,
+                          .panel1 = s->panel1,
+                          .init = &init,
+                          .init_group = s->units,
+                          .c = &c,
+                          .c_group = s->units};
+    M(product_raw_row)(&p);
+}
+
+/* t->sum from there. */
+INLINE void M(raw_row_sums)(const fr_forward *s, ptrdiff_t block, M(step_tile) * t) {
+    const M(panel) *panel = &t->panel;
+    ptrdiff_t at_g[FR_MAX_VECTORS];
+    for (int v = 0; v < panel->pieces; v++)
+        at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
+    M(gather)(panel, s->g, at_g, NULL, t->sum);
+}
+
 /* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
  * last group if last is not NULL: then from the vector last (H,). */
 INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
@@ -169,6 +206,8 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     const ptrdiff_t at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
     const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
     const int single = s->rows == 1 && at_once > 1 && !raw && !s->x && !s->peephole;
+    const int raw_row = raw && s->rows == 1;
+    if (raw_row) M(raw_row_product)(s, block, last, groups);
     t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
     const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
@@ -191,7 +230,10 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
             t.next = band + 1 < bands ? t.panel.offset : next;
-            M(step_product)(s, block, last, groups, &t);
+            if (raw_row)
+                M(raw_row_sums)(s, block, &t);
+            else
+                M(step_product)(s, block, last, groups, &t);
             gates(s, &t);
         }
     }
