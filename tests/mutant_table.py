@@ -17,6 +17,7 @@ ROWS, EXTENT, GROUPS = (
     "fastrnn/engine/extent.pxd",
     "fastrnn/engine/groups.pxd",
 )
+PLAN = "fastrnn/engine/plan.pyx"
 STEP_PYX, BPTT, AGAIN = (
     "fastrnn/engine/step.pyx",
     "fastrnn/engine/bptt.pyx",
@@ -50,6 +51,11 @@ MUTANTS = [
      "    made[1], size[1] = g.state_h, g.B * g.K * item", "    made[1], size[1] = NULL, 0"),
     ("jobs of threads that are not there", LOOP, "        i += size\n    fr_end", "        i += MAX_JOBS\n    fr_end"),
     ("a thread stops alone", BARRIER, "    part->stop = whole->stop;\n", ""),
+    # ---- the plan
+    ("the state of many rows is always near", PLAN, "max(rows - there, 0.0)", "0.0"),
+    ("R never comes from memory", PLAN, "all_vectors * bytes > third_cache", "False"),
+    ("a barrier costs nothing", PLAN, "barrier = 1800.0", "barrier = 0.0"),
+    ("a team gathers at once", PLAN, "region = REGION_CYCLES", "region = 0.0"),
     # ---- the tile
     ("an odd depth loses its last step", TILE, "for (; j < 0; j++, b", "for (; j < -1; j++, b"),
     ("both steps of a pair read the same weights", TILE, "j + 1, b + vectors * LANES, ahead", "j + 1, b, ahead"),
@@ -141,9 +147,11 @@ MUTANTS = [
     ("shared vectors: pieces overlap by a unit", PRODUCT, "v++, at += units) {", "v++, at += units - 1) {"),
     ("shared vectors: a piece across two of them", PRODUCT, "if (at + units > LANES)", "if (at + units > LANES + 1)"),
     ("shared vectors: raw weights, too", PRODUCT, "2 * left <= LANES && !raw)", "2 * left <= LANES)"),
-    ("unpacked weights: a row's sums start anew every eight rows of them", PRODUCT, "init = k         ? c", "init = k         ? NULL"),
-    ("unpacked weights: a row's bias is left out", PRODUCT, ": p->init ? (const REAL *)p->init[0] +", ": !p->k ? (const REAL *)p->init[0] +"),
-    ("unpacked weights: the rows that are left over read the first one", PRODUCT,
+    ("unpacked weights: a row's sums start anew every eight rows", PRODUCT,
+     "init = k         ? c", "init = k         ? NULL"),
+    ("unpacked weights: a row's bias is left out", PRODUCT,
+     ": p->init ? (const REAL *)p->init[0] +", ": !p->k ? (const REAL *)p->init[0] +"),
+    ("unpacked weights: the rows that are left read the first", PRODUCT,
      "M(add_rows)(1, a + k, from,", "M(add_rows)(1, a + k, b + p->b_start[group] + first,"),
     ("unpacked weights: the candidate starts with x W", STEP, "if (last && first < end)", "if (last && end < first)"),
     ("unpacked weights: a part adds to all units", STEP, ".panel0 = s->panel0,", ".panel0 = 0,"),

@@ -31,6 +31,7 @@ TREE = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "sr
 STAGES = (
     ("test_forward.py", "test_backward.py", "test_functional_dense.py"),
     (
+        "test_plan.py",
         "test_jobs.py",
         "test_together.py",
         "test_ragged.py",

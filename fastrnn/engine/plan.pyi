@@ -1,1 +1,9 @@
-# Python sees nothing of it.
+def chosen(
+    gates: int,
+    T: int,
+    B: int,
+    H: int,
+    threads: int,
+    double_precision: bool = False,
+    cache: float = 0,
+) -> str: ...
