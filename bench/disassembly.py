@@ -150,7 +150,7 @@ def main():
         if found is None:
             print(f"{target}: left out, no compiler and objdump for {architecture}")
             continue
-        tiles = functions(disassembled(target, [*common, *flags], *found))
+        tiles = functions(disassembled(target, [*common, "-fPIC", *flags], *found))
         for name, body in sorted(tiles.items()):
             tile = examine(name, body)
             bad += not tile.clean
