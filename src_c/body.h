@@ -13,7 +13,9 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-#if REAL_BITS == 32
+#ifndef REAL_BITS
+#error "compile with -DREAL_BITS=32 and with -DREAL_BITS=64"
+#elif REAL_BITS == 32
 #define REAL float
 #define V(op) f32_##op
 #define M(name) m32_##name
