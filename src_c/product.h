@@ -120,14 +120,11 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
                 for (ptrdiff_t j = 0; j < k1 - k0; j++)
                     M(put)(to + j * panel.width, M(get)(from + j * row, lanes), lanes);
             } else { /* a transposed source: along its rows, which is along k here, a cache line at a time */
-                for (ptrdiff_t j0 = 0; j0 < k1 - k0; j0 += M(line)) {
-                    const ptrdiff_t j1 = j0 + M(line) < k1 - k0 ? j0 + M(line) : k1 - k0;
+                for (ptrdiff_t j0 = 0, j1; j0 < k1 - k0; j0 = j1) {
+                    j1 = j0 + M(line) < k1 - k0 ? j0 + M(line) : k1 - k0;
 #ifdef SIMD_SWAP
-                    if (j1 - j0 == M(line) && lanes == LANES && row == 1) {
-                        for (ptrdiff_t j = j0; j < j1; j += LANES)
-                            M(transpose)(from + j, col, to + j * panel.width, panel.width);
-                        continue;
-                    }
+                    for (; lanes == LANES && row == 1 && j0 + LANES <= j1; j0 += LANES)
+                        M(transpose)(from + j0, col, to + j0 * panel.width, panel.width);
 #endif
                     for (ptrdiff_t u = 0; u < lanes; u++)
                         for (ptrdiff_t j = j0; j < j1; j++)

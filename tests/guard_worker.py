@@ -128,6 +128,8 @@ def main(cell):
                     )
                 if cell == "gru":
                     variants.append(with_(case, reset_after=False, lengths=True))
+                if size == 65:  # a single row takes several panels at once
+                    variants += [with_(case, T=6, B=1, H=H) for H in (size, 129)]
                 if size == 17:
                     variants.append(with_(case, T=90, B=6))
                 for variant in variants:

@@ -147,6 +147,8 @@ MUTANTS = [
     ("shared vectors: pieces overlap by a unit", PRODUCT, "v++, at += units) {", "v++, at += units - 1) {"),
     ("shared vectors: a piece across two of them", PRODUCT, "if (at + units > LANES)", "if (at + units > LANES + 1)"),
     ("shared vectors: raw weights, too", PRODUCT, "2 * left <= LANES && !raw)", "2 * left <= LANES)"),
+    ("a single row takes panels that are not whole", STEP, "<= whole) {", "<= whole + 1) {"),
+    ("a single row takes panels of another thread", STEP, "single && left >= at_once &&", "single && left > 0 &&"),
     ("unpacked weights: a row's sums start anew every eight rows", PRODUCT,
      "init = k         ? c", "init = k         ? NULL"),
     ("unpacked weights: a row's bias is left out", PRODUCT,

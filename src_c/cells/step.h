@@ -182,18 +182,15 @@ INLINE void M(row_product)(const fr_forward *s, ptrdiff_t block, const REAL *las
          init, way * UNIT_VECTORS(groups) * LANES, c, vectors * LANES);
 }
 
-/* Their gates, as if the panels were rows: units further on instead of rows further down. */
-INLINE void M(row_gates)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way, M(step_tile) * t,
-                         void (*gates)(const fr_forward *, const M(step_tile) *)) {
+/* What their gates read and write, as if the panels were rows: units further on instead of rows further down. */
+INLINE fr_forward M(panels_as_rows)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way) {
     static const ptrdiff_t rows[MOST_ROW_PANELS] = {0, 1, 2};
     fr_forward one = *s;
     one.ld_g = one.ld_h_in = one.ld_h_prev = way * UNIT_VECTORS(groups) * LANES;
     one.ld_c = one.ld_c_prev = one.ld_h = one.ld_y = one.ld_g;
     if (s->y) one.y = (REAL *)s->y + s->token[0] * s->ld_y;
     one.token = rows;
-    t->first = 0;
-    t->rows = ROW_PANELS(groups * UNIT_VECTORS(groups));
-    gates(&one, t);
+    return one;
 }
 
 /* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
@@ -203,13 +200,15 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
+    const ptrdiff_t way = s->down ? -1 : 1;
     const ptrdiff_t at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
     const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
     const int single = s->rows == 1 && at_once > 1 && !raw && !s->x && !s->peephole;
     const int raw_row = raw && s->rows == 1;
+    fr_forward one;
+    if (single) one = M(panels_as_rows)(s, groups, way);
     if (raw_row) M(raw_row_product)(s, block, last, groups);
     t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
-    const ptrdiff_t way = s->down ? -1 : 1;
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
     for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {
         if (p == s->panel0 || s->down)
@@ -218,7 +217,9 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
             M(next_panel)(groups, s->units, p, raw, &t.panel);
         if (single && left >= at_once && p + (s->down ? 1 : at_once) <= whole) {
             M(row_product)(s, block, last, groups, way, &t);
-            M(row_gates)(s, groups, way, &t, gates);
+            t.first = 0;
+            t.rows = at_once;
+            gates(&one, &t);
             for (ptrdiff_t i = 1; i < at_once; i++, left--) {
                 p += way;
                 if (!s->down) M(next_panel)(groups, s->units, p, raw, &t.panel);

@@ -84,6 +84,7 @@ void check_cells(const fr_kernels *k) {
                 if (s.act == FR_EXPONENTIAL) s.rec = FR_SIGMOID;
                 s.raw = s.rows <= FR_RAW_ROWS && turn / 2 % 2;
                 s.inputs = s.raw || turn / 5 % 2 ? 0 : 1 + turn % 22;
+                s.down = (s.rows + s.units) % 2;
                 s.save = turn % 5 != 0;
                 s.with_y = turn / 3 % 2;
                 s.apart = turn / 4 % 2;
@@ -102,6 +103,7 @@ void check_cells(const fr_kernels *k) {
         s.inner = s.units;
         s.act = i % 2 ? FR_TANH : FR_HARD_TANH;
         s.rec = FR_SIGMOID;
+        s.down = i / 4 % 2;
         s.save = i % 4 != 0;
         s.with_y = i / 2 % 2;
         s.apart = i / 3 % 2;

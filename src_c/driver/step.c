@@ -51,7 +51,7 @@ step step_begin(const shape *s, const char *cell, ptrdiff_t blocks) {
     tolerate(s, a.dh);
     tolerate(s, a.dc);
     a.forward = (fr_forward){.rows = s->rows,
-                             .down = (int)(s->rows + s->units) % 2,
+                             .down = s->down,
                              .units = units,
                              .activation = s->act,
                              .recurrent_activation = s->rec,

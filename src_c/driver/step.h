@@ -10,7 +10,7 @@ typedef struct {
     ptrdiff_t inputs;                  /* of x, if the step makes x W; else 0 */
     int act, rec;
     int raw, save, with_y, apart;      /* apart: in two calls, as two threads would */
-    int peephole, clip, masked;
+    int peephole, clip, masked, down;
 } shape;
 
 /* The arrays of a step. Gates are read from `g` before the kernel runs, so keep their sums at once. */
