@@ -5,5 +5,5 @@ def chosen(
     H: int,
     threads: int,
     double_precision: bool = False,
-    cache: float = 0,
+    cache: float = 0.0,
 ) -> str: ...
