@@ -101,37 +101,66 @@ INLINE void M(transpose)(const REAL *from, ptrdiff_t ld, REAL *to, ptrdiff_t ldt
 }
 #endif
 
+/* Rows of a source that run along the units, into `panels` whole panels side by side: what these need of a group is
+ * adjacent there. */
+INLINE void M(pack_rows)(REAL *dst, ptrdiff_t apart, const M(panel) * panel, const int panels,
+                         ptrdiff_t units, ptrdiff_t rows, const REAL *src, ptrdiff_t row,
+                         const ptrdiff_t *start) {
+    for (ptrdiff_t j = 0; j < rows; j++, src += row, dst += panel->width)
+        for (int v = 0; v < panel->pieces; v++) {
+            const REAL *from = src + start[panel->group[v]] + panel->unit[v];
+            UNROLL for (int p = 0; p < panels; p++)
+                V(store)(dst + p * apart + v * LANES, V(load)(from + p * units));
+        }
+}
+
+/* A piece of a panel that is not whole, or one of a transposed source. */
+INLINE void M(pack_piece)(REAL *to, ptrdiff_t width, ptrdiff_t lanes, ptrdiff_t rows,
+                          const REAL *from, ptrdiff_t row, ptrdiff_t col) {
+    if (col == 1) {
+        for (ptrdiff_t j = 0; j < rows; j++)
+            M(put)(to + j * width, M(get)(from + j * row, lanes), lanes);
+        return;
+    }
+    /* Along the rows of the source, which is along k here, a cache line at a time. */
+    for (ptrdiff_t j0 = 0, j1; j0 < rows; j0 = j1) {
+        j1 = j0 + M(line) < rows ? j0 + M(line) : rows;
+#ifdef SIMD_SWAP
+        for (; lanes == LANES && row == 1 && j0 + LANES <= j1; j0 += LANES)
+            M(transpose)(from + j0, col, to + j0 * width, width);
+#endif
+        for (ptrdiff_t u = 0; u < lanes; u++)
+            for (ptrdiff_t j = j0; j < j1; j++) to[j * width + u] = from[j * row + u * col];
+    }
+}
+
 static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff_t groups,
                     ptrdiff_t n, const void *src_, ptrdiff_t row, ptrdiff_t col,
                     const ptrdiff_t *start, ptrdiff_t panel0, ptrdiff_t panel1) {
     const REAL *src = src_;
-    for (ptrdiff_t p = panel0; p < panel1; p++) {
+    const ptrdiff_t units = UNIT_VECTORS(groups) * LANES, whole = n / units, rows = k1 - k0;
+    for (ptrdiff_t p = panel0, panels; p < panel1; p += panels) {
         M(panel) panel;
         M(set_panel)(groups, n, p, 0, &panel);
         REAL *dst = (REAL *)dst_ + panel.offset * k + k0 * panel.width;
-        if (!panel.full)
-            for (ptrdiff_t j = 0; j < (k1 - k0) * panel.width; j += LANES)
-                V(store)(dst + j, V(zero)());
-        for (int v = 0; v < panel.pieces; v++) {
-            const REAL *from = src + start[panel.group[v]] + panel.unit[v] * col;
-            const ptrdiff_t lanes = panel.lanes[v];
-            REAL *to = dst + panel.at[v];
-            if (col == 1) {
-                for (ptrdiff_t j = 0; j < k1 - k0; j++)
-                    M(put)(to + j * panel.width, M(get)(from + j * row, lanes), lanes);
-            } else { /* a transposed source: along its rows, which is along k here, a cache line at a time */
-                for (ptrdiff_t j0 = 0, j1; j0 < k1 - k0; j0 = j1) {
-                    j1 = j0 + M(line) < k1 - k0 ? j0 + M(line) : k1 - k0;
-#ifdef SIMD_SWAP
-                    for (; lanes == LANES && row == 1 && j0 + LANES <= j1; j0 += LANES)
-                        M(transpose)(from + j0, col, to + j0 * panel.width, panel.width);
-#endif
-                    for (ptrdiff_t u = 0; u < lanes; u++)
-                        for (ptrdiff_t j = j0; j < j1; j++)
-                            to[j * panel.width + u] = from[j * row + u * col];
-                }
-            }
+        panels = 1;
+        if (col == 1 && p < whole) {
+            const ptrdiff_t apart = groups * units * k;
+            const ptrdiff_t left = (panel1 < whole ? panel1 : whole) - p;
+            panels = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+            if (panels == 4)
+                M(pack_rows)(dst, apart, &panel, 4, units, rows, src, row, start);
+            else if (panels == 2)
+                M(pack_rows)(dst, apart, &panel, 2, units, rows, src, row, start);
+            else
+                M(pack_rows)(dst, apart, &panel, 1, units, rows, src, row, start);
+            continue;
         }
+        if (!panel.full)
+            for (ptrdiff_t j = 0; j < rows * panel.width; j += LANES) V(store)(dst + j, V(zero)());
+        for (int v = 0; v < panel.pieces; v++)
+            M(pack_piece)(dst + panel.at[v], panel.width, panel.lanes[v], rows,
+                          src + start[panel.group[v]] + panel.unit[v] * col, row, col);
     }
 }
 

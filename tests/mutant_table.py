@@ -56,6 +56,10 @@ MUTANTS = [
     ("R never comes from memory", PLAN, "all_vectors * bytes > third_cache", "False"),
     ("a barrier costs nothing", PLAN, "barrier = 1800.0", "barrier = 0.0"),
     ("a team gathers at once", PLAN, "region = REGION_CYCLES", "region = 0.0"),
+    ("relu is taken for tanh: LSTM", LSTM, "i = M(lstm_usual)(s, t, lanes, FR_RELU)", "i = M(lstm_usual)(s, t, lanes, FR_TANH)"),
+    ("relu is taken for tanh: LSTM, back", LSTM, "(s, row, u, lanes, FR_RELU)", "(s, row, u, lanes, FR_TANH)"),
+    ("relu is taken for tanh: GRU", GRU, "i = M(gru_usual)(s, t, lanes, FR_RELU)", "i = M(gru_usual)(s, t, lanes, FR_TANH)"),
+    ("relu is taken for tanh: GRU, back", GRU, "(s, row, u, LANES, FR_RELU, FR_SIGMOID)", "(s, row, u, LANES, FR_TANH, FR_SIGMOID)"),
     # ---- the tile
     ("an odd depth loses its last step", TILE, "for (; j < 0; j++, b", "for (; j < -1; j++, b"),
     ("both steps of a pair read the same weights", TILE, "j + 1, b + vectors * LANES, ahead", "j + 1, b, ahead"),

@@ -3,7 +3,7 @@
 from libc.string cimport memmove
 
 from .core cimport fr_barrier, fr_stopping, fr_take_anew, fr_team
-from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens
+from .extent cimport Extent, begin_rows, extents_of, group_extent, group_steps, group_tokens
 from .groups cimport begin_group, leave_group, take_group
 from .inputs cimport input_gradient
 from .job cimport Backward, Forward
@@ -135,7 +135,7 @@ cdef void backward_groups(const Backward *b, Py_ssize_t step0, Py_ssize_t step1,
     while group >= 0:
         e = group_extent(f, group)
         done = f.group[group].done
-        end = min(step1 - step0, done + max(f.chunk // group_rows(f), <Py_ssize_t> 1))
+        end = min(step1 - step0, done + group_steps(f, step1 - step0))
         while done < end:
             done += 1
             if backward_step(b, &e, step1 - done, team, rank, size) or fr_stopping(team):

@@ -76,8 +76,6 @@ cdef int add_backward(Weights weights, Backward *b, Parts *parts, int threads) e
         # One block of all columns: its panels are full but for the last, whatever H is.
         b.gates.n, b.gates.blocks = layout.blocks * m.H, 1
     b.proj.n, b.proj.blocks = f.K, 1
-    take_in_turn(&b.gates, threads)
-    add_part(parts, <char **> &b.gates.group, b.gates.groups, sizeof(b.gates.group[0]))
     b.piece = N
     if f.low:
         b.most = max(piece_blocks(f) * FR_BLOCK, FR_BLOCK - 1 + B)
@@ -87,6 +85,8 @@ cdef int add_backward(Weights weights, Backward *b, Parts *parts, int threads) e
             add_part(parts, &f.m_rows, b.piece, m.H * item)
         b.unread_size = (max(f.ld_h, m.H) * item + 127) // 128 * 128
         add_part(parts, &b.unread, threads, b.unread_size)
+    take_in_turn(&b.gates, b.piece, threads)
+    add_part(parts, <char **> &b.gates.group, b.gates.groups, sizeof(b.gates.group[0]))
     if not weights.backward_ready:
         add_part(parts, &b.packs, 1, weights.backward_bytes(False))
     add_part(parts, <char **> &f.group, f.groups, sizeof(f.group[0]))

@@ -1,6 +1,6 @@
 # What a thread of the time loop works on: some sorted rows and some hidden units. Inline, since every step asks.
 
-from .groups cimport begin_group
+from .groups cimport TURNS, begin_group
 from .job cimport Forward
 from .kernels cimport fr_kernels, fr_panel_units, fr_panels
 from .plan cimport BATCH, HIDDEN
@@ -32,6 +32,12 @@ cdef inline Extent whole_extent(const Forward *f) noexcept nogil:
 cdef inline Py_ssize_t group_rows(const Forward *f) noexcept nogil:
     """Rows of the largest group."""
     return (f.B + f.groups - 1) // f.groups
+
+
+cdef inline Py_ssize_t group_steps(const Forward *f, Py_ssize_t steps) noexcept nogil:
+    """How many of `steps` steps a thread takes a group further at a time: a few, since the last group that is left
+    keeps the others waiting, and no more tokens than a chunk."""
+    return max(min(f.chunk // group_rows(f), steps // TURNS), <Py_ssize_t> 1)
 
 
 cdef inline Extent group_extent(const Forward *f, int group) noexcept nogil:

@@ -3,6 +3,9 @@
 
 from .core cimport fr_lock, fr_stopping, fr_team, fr_unlock
 
+cdef enum:
+    TURNS = 8                   # of a group, at least
+
 # How far a group is.
 cdef struct Group:
     Py_ssize_t done             # steps

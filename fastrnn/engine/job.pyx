@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
+from .extent cimport group_rows, group_steps
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far
@@ -75,6 +76,8 @@ cdef class Job:
             self.weights.reserve_forward()
         # A product x W of many rows uses each weight often; a short one leaves its result in the nearest cache.
         f.chunk = min(max((1 << 20) // (f.ld_g * f.k.itemsize + 1), 128), 2 * FR_BLOCK)
+        if f.groups > 0:
+            f.chunk = group_rows(f) * group_steps(f, f.steps)
         return self.take_buffers()
 
     cdef void shorten(self, Py_ssize_t steps) noexcept:

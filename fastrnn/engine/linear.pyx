@@ -268,7 +268,7 @@ cpdef int dense_gradient(cnp.ndarray x, cnp.ndarray dy, dw, sums, bint add, int 
         return 0
     d.x, d.dy = <char *> data(x), <char *> data(dy)
     d.outer.blocks = 1
-    take_in_turn(&d.outer, threads)
+    take_in_turn(&d.outer, d.outer.tokens, threads)
     parts.count, parts.size = 0, 0
     add_part(&parts, <char **> &d.outer.group, d.outer.groups, sizeof(d.outer.group[0]))
     add_part(&parts, <char **> &d.pointers, 2 * rows, sizeof(void *))

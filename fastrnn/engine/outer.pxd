@@ -27,7 +27,7 @@ cdef struct Outer:
 
 cdef Term *add_term(Outer *o, const void *const *a, Py_ssize_t first, Py_ssize_t m, Py_ssize_t ld_out,
                     bint add) noexcept
-cdef void take_in_turn(Outer *o, int threads) noexcept
+cdef void take_in_turn(Outer *o, Py_ssize_t tokens, int threads) noexcept
 cdef size_t outer_scratch(const Outer *o, int threads) except? 0
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,
                        int size) noexcept nogil

@@ -47,11 +47,11 @@ cdef size_t outer_scratch(const Outer *o, int threads) except? 0:
     return times(times(most, o.k.outer_units * FR_BLOCK), o.k.itemsize)
 
 
-cdef void take_in_turn(Outer *o, int threads) noexcept:
-    """Threads take panels of d a block of tokens further in turn, if there are enough of both; `group` needs room. One
-    group more than threads: each packs the left factors for itself."""
+cdef void take_in_turn(Outer *o, Py_ssize_t tokens, int threads) noexcept:
+    """Threads take panels of d a block of tokens further in turn, if there are enough of both, of `tokens` at a time;
+    `group` needs room. One group more than threads: each packs the left factors for itself."""
     cdef Py_ssize_t panels = panels_of(o)
-    o.groups = threads + 1 if threads > 1 and panels >= 3 * (threads + 1) and o.tokens >= 4 * FR_BLOCK else 0
+    o.groups = threads + 1 if threads > 1 and panels >= 3 * (threads + 1) and tokens >= 4 * FR_BLOCK else 0
 
 
 cdef void outer_blocks(const Outer *o, Py_ssize_t block0, Py_ssize_t block1, char *scratch, fr_team *team, int rank,

@@ -16,7 +16,7 @@ from libc.string cimport memcmp, memset
 from .bptt cimport backward_job
 from .core cimport (fr_advance, fr_barrier, fr_end, fr_ended, fr_follow, fr_progress, fr_stopping, fr_take_anew,
                     fr_team, fr_team_part, poll, run)
-from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_tokens, rows_at
+from .extent cimport Extent, begin_rows, extents_of, group_extent, group_rows, group_steps, group_tokens, rows_at
 from .groups cimport leave_group, take_group
 from .inputs cimport input_products, project_input
 from .job cimport Backward, Forward, Job
@@ -97,13 +97,13 @@ cdef bint forward_groups(const Forward *f, fr_team *team, int rank, int size) no
     return fr_stopping(team)
 
 
-cdef bint piece_steps(const Forward *f, const Extent *e, Py_ssize_t step0, Py_ssize_t step1, fr_team *team, int rank,
-                      int size) noexcept nogil:
-    """The steps of a piece, whose x W lie in f.g from its beginning, for an extent; true: stop."""
+cdef bint piece_steps(const Forward *f, const Extent *e, Py_ssize_t base, Py_ssize_t step0, Py_ssize_t step1,
+                      fr_team *team, int rank, int size) noexcept nogil:
+    """Some steps of a piece, whose x W lie in f.g from its first token on, `base`, for an extent; true: stop."""
     cdef Py_ssize_t step, at
     for step in range(step0, step1):
         if rows_at(f, e, step) > 0:
-            at = f.offset[step] + e.row0 - f.offset[step0]
+            at = f.offset[step] + e.row0 - base
             if forward_step(f, e, step, f.g + at * f.ld_g * f.k.itemsize, team, rank, size):
                 return True
         if not e.sync and fr_stopping(team):
@@ -117,7 +117,7 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
     cdef Source w = input_source(f.m)
     cdef Lots lots
     cdef Extent e
-    cdef Py_ssize_t step0 = 0, step1, base
+    cdef Py_ssize_t step0 = 0, step1, base, step, end
     cdef int i, group
     while step0 < f.steps:
         base, step1 = f.offset[step0], step0 + 1
@@ -126,24 +126,26 @@ cdef bint forward_pieces(const Forward *f, const Extent *extents, int count, fr_
         if first_lot(f.k, &w, f.offset[step1] - base, f.room, f.room_size, &lots, team, rank, size):
             return True
         input_products(f, base, &w, &lots, team, rank, size)
+        if rank == 0:
+            begin_rows(f, step0, step1)
         if fr_barrier(team, size):
             return True
         if f.groups > 0:
             group = take_group(f.group, f.groups, -1, team)
             while group >= 0:
                 e = group_extent(f, group)
-                if piece_steps(f, &e, step0, step1, team, rank, size):
+                step = step0 + f.group[group].done
+                end = min(step1, step + group_steps(f, step1 - step0))
+                if piece_steps(f, &e, base, step, end, team, rank, size):
                     return True
-                leave_group(f.group, group, step1, 0)
+                leave_group(f.group, group, end - step0, group_tokens(f, group, end, step1))
                 group = take_group(f.group, f.groups, group, team)
         else:
             for i in range(count):
-                if piece_steps(f, &extents[i], step0, step1, team, rank, size):
+                if piece_steps(f, &extents[i], base, step0, step1, team, rank, size):
                     return True
         if fr_barrier(team, size):
             return True
-        if rank == 0:
-            begin_rows(f, step1, f.steps)
         step0 = step1
     return False
 

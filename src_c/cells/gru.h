@@ -46,6 +46,14 @@ INLINE ptrdiff_t M(gru_rows)(const fr_forward *s, const M(step_tile) * t, ptrdif
     return i;
 }
 
+/* Those of kinds that the compiler knows; at most one row is left. */
+INLINE ptrdiff_t M(gru_usual)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t lanes,
+                              const int act) {
+    if (lanes != LANES) return M(gru_rows)(s, t, 0, lanes, M(together), act, FR_SIGMOID);
+    const ptrdiff_t i = M(gru_rows)(s, t, 0, LANES, M(together), act, FR_SIGMOID);
+    return M(gru_rows)(s, t, i, LANES, 1, act, FR_SIGMOID);
+}
+
 static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t);
 
 static void M(gru_folded)(const fr_forward *s, const M(step_tile) * t) {
@@ -63,14 +71,12 @@ static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t) {
         return;
     }
     const ptrdiff_t lanes = t->panel.lanes[0];
-    const int usual = s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
+    const int usual = s->recurrent_activation == FR_SIGMOID;
     ptrdiff_t i = 0;
-    if (usual && lanes == LANES) {
-        i = M(gru_rows)(s, t, i, LANES, M(together), FR_TANH, FR_SIGMOID);
-        i = M(gru_rows)(s, t, i, LANES, 1, FR_TANH, FR_SIGMOID);
-    } else if (usual) {
-        i = M(gru_rows)(s, t, i, lanes, M(together), FR_TANH, FR_SIGMOID);
-    }
+    if (usual && s->activation == FR_TANH)
+        i = M(gru_usual)(s, t, lanes, FR_TANH);
+    else if (usual && s->activation == FR_RELU)
+        i = M(gru_usual)(s, t, lanes, FR_RELU);
     M(gru_rows)(s, t, i, lanes, 1, s->activation, s->recurrent_activation);
 }
 
@@ -153,12 +159,14 @@ INLINE void M(gru_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t 
 }
 
 static void M(gru_backward)(const fr_backward *s) {
-    const int usual = s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
+    const int usual = s->recurrent_activation == FR_SIGMOID;
     for (ptrdiff_t row = 0; row < s->rows; row++) {
         for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
             const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && lanes == LANES)
+            if (usual && lanes == LANES && s->activation == FR_TANH)
                 M(gru_unit_backward)(s, row, u, LANES, FR_TANH, FR_SIGMOID);
+            else if (usual && lanes == LANES && s->activation == FR_RELU)
+                M(gru_unit_backward)(s, row, u, LANES, FR_RELU, FR_SIGMOID);
             else
                 M(gru_unit_backward)(s, row, u, lanes, s->activation, s->recurrent_activation);
         }

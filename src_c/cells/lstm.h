@@ -60,6 +60,14 @@ INLINE ptrdiff_t M(lstm_rows)(const fr_forward *s, const M(step_tile) * t, ptrdi
     return i;
 }
 
+/* Those of kinds that the compiler knows; at most one row is left. */
+INLINE ptrdiff_t M(lstm_usual)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t lanes,
+                               const int act) {
+    if (lanes != LANES) return M(lstm_rows)(s, t, 0, lanes, M(together), 1, act, FR_SIGMOID);
+    const ptrdiff_t i = M(lstm_rows)(s, t, 0, LANES, M(together), 1, act, FR_SIGMOID);
+    return M(lstm_rows)(s, t, i, LANES, 1, 1, act, FR_SIGMOID);
+}
+
 static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t);
 
 static void M(lstm_folded)(const fr_forward *s, const M(step_tile) * t) {
@@ -82,14 +90,12 @@ static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t) {
     }
     const ptrdiff_t lanes = t->panel.lanes[0];
     const int plain = !s->peephole && s->clip == INFINITY;
-    const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
+    const int usual = plain && s->recurrent_activation == FR_SIGMOID;
     ptrdiff_t i = 0;
-    if (usual && lanes == LANES) {
-        i = M(lstm_rows)(s, t, i, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
-        i = M(lstm_rows)(s, t, i, LANES, 1, 1, FR_TANH, FR_SIGMOID);
-    } else if (usual) {
-        i = M(lstm_rows)(s, t, i, lanes, M(together), 1, FR_TANH, FR_SIGMOID);
-    }
+    if (usual && s->activation == FR_TANH)
+        i = M(lstm_usual)(s, t, lanes, FR_TANH);
+    else if (usual && s->activation == FR_RELU)
+        i = M(lstm_usual)(s, t, lanes, FR_RELU);
     M(lstm_rows)(s, t, i, lanes, 1, plain, s->activation, s->recurrent_activation);
 }
 
@@ -138,18 +144,27 @@ INLINE void M(lstm_units_backward)(const fr_backward *s, ptrdiff_t row0, ptrdiff
     }
 }
 
+INLINE void M(lstm_usual_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u,
+                                   ptrdiff_t lanes, const int act) {
+    if (lanes == LANES)
+        M(lstm_units_backward)(s, row, u, LANES, M(together), 1, act, FR_SIGMOID);
+    else
+        M(lstm_units_backward)(s, row, u, lanes, M(together), 1, act, FR_SIGMOID);
+}
+
 static void M(lstm_backward)(const fr_backward *s) {
     const int plain = !s->peephole && s->clip == INFINITY;
-    const int usual = plain && s->activation == FR_TANH && s->recurrent_activation == FR_SIGMOID;
+    const int usual = plain && s->recurrent_activation == FR_SIGMOID;
     for (ptrdiff_t row = 0, n; row < s->rows; row += n) {
         n = row + M(together) <= s->rows ? M(together) : 1;
         for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
             const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && n > 1) {
-                if (lanes == LANES)
-                    M(lstm_units_backward)(s, row, u, LANES, M(together), 1, FR_TANH, FR_SIGMOID);
-                else
-                    M(lstm_units_backward)(s, row, u, lanes, M(together), 1, FR_TANH, FR_SIGMOID);
+            if (usual && n > 1 && s->activation == FR_TANH) {
+                M(lstm_usual_backward)(s, row, u, lanes, FR_TANH);
+                continue;
+            }
+            if (usual && n > 1 && s->activation == FR_RELU) {
+                M(lstm_usual_backward)(s, row, u, lanes, FR_RELU);
                 continue;
             }
             for (ptrdiff_t i = row; i < row + n; i++)
