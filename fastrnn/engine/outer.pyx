@@ -34,8 +34,10 @@ cdef Py_ssize_t panels_held(const Outer *o, int size) noexcept nogil:
     cdef Py_ssize_t panels = panels_of(o), shares = o.groups if o.groups > 0 else min(<Py_ssize_t> size, panels)
     cdef Py_ssize_t size_of_one = o.k.outer_units * FR_BLOCK * o.k.itemsize
     cdef Py_ssize_t near = <Py_ssize_t> max(second_cache / 2, PACKED_BYTES) // size_of_one
+    cdef Py_ssize_t most = (panels + shares - 1) // max(shares, <Py_ssize_t> 1), lots
     near = max(<Py_ssize_t> 1, min(near, <Py_ssize_t> MOST_HELD))
-    return min((panels + shares - 1) // max(shares, <Py_ssize_t> 1), near)
+    lots = max(<Py_ssize_t> 1, (most + near - 1) // near)
+    return (most + lots - 1) // lots    # a small last one would cost as much packing
 
 
 cdef size_t outer_scratch(const Outer *o, int threads) except? 0:
@@ -94,8 +96,6 @@ cdef void outer_block(const Outer *o, Py_ssize_t b, Py_ssize_t p0, Py_ssize_t p1
     cdef void *out[MOST_HELD]
     cdef Py_ssize_t n[MOST_HELD]
     cdef int i, block
-    cdef Py_ssize_t lots = max(<Py_ssize_t> 1, (p1 - p0 + held - 1) // held)
-    held = (p1 - p0 + lots - 1) // lots     # a small last one would cost as much packing
     while l1 < p1:
         l0, l1 = l1, min(l1 + held, p1)
         for block in range(o.blocks):
