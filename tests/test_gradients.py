@@ -112,6 +112,15 @@ def test_every_activation(cell, activation, memory):
             check(first_tame(with_(gates, activation=activation, seed=200)))
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_compiled_gates(cell, activation):
+    """Gates made for these activations: two rows at a time and one, whole vectors and a part of one."""
+    for H in (4, 9, 17):
+        case = Case(cell=cell, T=3, B=3, I=2, H=H, state=True, activation=activation, seed=H)
+        check(first_tame(case))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_hidden_size(cell):
     for H in SIZES:
