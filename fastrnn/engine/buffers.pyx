@@ -44,7 +44,7 @@ cdef Py_ssize_t piece_blocks(const Forward *f) noexcept:
 cdef size_t lot_bytes(const Forward *f, Source s, int threads) noexcept:
     """Room for panels of a matrix that is packed when needed: all, or what is small beside the states of all tokens but
     takes one for each thread."""
-    cdef Py_ssize_t bytes = panel_bytes(f.k, &s), most = f.tokens * f.H * f.k.itemsize // (12 if f.low else 4)
+    cdef Py_ssize_t bytes = panel_bytes(f.k, &s), most = f.tokens * f.H * f.k.itemsize // (20 if f.low else 4)
     return min(bytes * fr_panels(f.k, s.groups, s.n), max((bytes + 63) // 64 * 64 * threads, most))
 
 
