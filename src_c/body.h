@@ -35,7 +35,11 @@
 
 #include "tile.h"
 
+#include "panels.h"
+
 #include "product.h"
+
+#include "outer.h"
 
 #include "cells/step.h"
 
