@@ -26,17 +26,19 @@ static void M(pack_right)(void *dst_, ptrdiff_t k, const void *const *rows, ptrd
     const ptrdiff_t whole = n / width;
     for (ptrdiff_t j = 0; j < k; j++) { /* along the rows as they lie in memory */
         const REAL *from = (const REAL *)rows[j] + col;
-        for (ptrdiff_t p = 0; p < whole; p++)
-            UNROLL for (ptrdiff_t u = 0; u < width; u += LANES)
-                V(store)(dst + (p * k + j) * width + u, V(load)(from + p * width + u));
-        for (ptrdiff_t p = whole; p < panels; p++) {
-            REAL *to = dst + (p * k + j) * width;
-            for (ptrdiff_t u = 0; u < width; u += LANES) {
-                const ptrdiff_t left = n - p * width - u;
-                V(store)(to + u, left >= LANES ? V(load)(from + p * width + u)
-                                 : left > 0    ? V(loadn)(from + p * width + u, left)
-                                               : V(zero)());
-            }
+        REAL *to = dst + j * width;
+        BY_TWO
+        for (ptrdiff_t p = 0; p < whole; p++, from += width, to += k * width)
+            UNROLL for (ptrdiff_t u = 0; u < width; u += LANES) V(store)(to + u, V(load)(from + u));
+    }
+    for (ptrdiff_t j = 0; j < k && whole < panels; j++) {
+        const REAL *from = (const REAL *)rows[j] + col + whole * width;
+        REAL *to = dst + (whole * k + j) * width;
+        for (ptrdiff_t u = 0; u < width; u += LANES) {
+            const ptrdiff_t left = n - whole * width - u;
+            V(store)(to + u, left >= LANES ? V(load)(from + u)
+                             : left > 0    ? V(loadn)(from + u, left)
+                                           : V(zero)());
         }
     }
     if (!sums) return;

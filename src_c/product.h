@@ -90,17 +90,20 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
                            ptrdiff_t parts, ptrdiff_t next) {
     static const REAL zeros[LANES] = {0};
     const REAL *none[FR_MAX_ROWS];
-    ptrdiff_t at_init[FR_MAX_VECTORS] = {0}, at_c[FR_MAX_VECTORS];
+    ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS];
+    ptrdiff_t first_init[FR_MAX_VECTORS] = {0}, first_c[FR_MAX_VECTORS] = {0}; /* of the lot */
     const ptrdiff_t way = p->down ? -1 : 1, units = way * UNIT_VECTORS(p->groups) * LANES;
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = (p->rows + tallest - 1) / tallest;
     for (int r = 0; r < FR_MAX_ROWS; r++) none[r] = zeros;
+    M(places)(panel, p->c_group, first_c);
     for (ptrdiff_t part = 0; part < parts; part++) {
         const ptrdiff_t k0 = M(tile_start)(p->k, parts, part);
         const ptrdiff_t k = M(tile_start)(p->k, parts, part + 1) - k0;
         const ptrdiff_t ahead = part + 1 < parts ? k * panel->width : next - k0 * panel->width;
         const M(bringing) share = M(share_lines)(tiles, panel->width, ahead);
         const ptrdiff_t move = part || p->init ? units : 0;
+        if (move) M(places)(panel, part ? p->c_group : p->init_group, first_init);
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t first = M(tile_start)(p->rows, tiles, i);
             const ptrdiff_t rows = M(tile_start)(p->rows, tiles, i + 1) - first;
@@ -111,8 +114,8 @@ static void M(product_lot)(const fr_product *p, const M(panel) * panel, ptrdiff_
                                       : p->init ? (const REAL *const *)p->init + first
                                                 : none;
             const REAL *b = (const REAL *)p->b + panel->offset * p->k + k0 * panel->width;
-            M(places)(panel, p->c_group, at_c);
-            if (move) M(places)(panel, part ? p->c_group : p->init_group, at_init);
+            memcpy(at_c, first_c, sizeof at_c);
+            memcpy(at_init, first_init, sizeof at_init);
             for (ptrdiff_t j = 0; j < count; j++, b += way * panel->width * p->k) {
                 tile(k, a, k0, b, M(brings_of)(&share, i), M(ahead_of)(&share, i), init, at_init, c,
                      at_c);

@@ -49,9 +49,10 @@ INLINE ptrdiff_t M(gru_rows)(const fr_forward *s, const M(step_tile) * t, ptrdif
 /* Those of kinds that the compiler knows; at most one row is left. */
 INLINE ptrdiff_t M(gru_usual)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t lanes,
                               const int act) {
-    if (lanes != LANES) return M(gru_rows)(s, t, 0, lanes, M(together), act, FR_SIGMOID);
-    const ptrdiff_t i = M(gru_rows)(s, t, 0, LANES, M(together), act, FR_SIGMOID);
-    return M(gru_rows)(s, t, i, LANES, 1, act, FR_SIGMOID);
+    const fr_forward f = *s; /* which no store of numbers can change */
+    if (lanes != LANES) return M(gru_rows)(&f, t, 0, lanes, M(together), act, FR_SIGMOID);
+    const ptrdiff_t i = M(gru_rows)(&f, t, 0, LANES, M(together), act, FR_SIGMOID);
+    return M(gru_rows)(&f, t, i, LANES, 1, act, FR_SIGMOID);
 }
 
 static void M(gru_gates)(const fr_forward *s, const M(step_tile) * t);
@@ -158,19 +159,23 @@ INLINE void M(gru_unit_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t 
     M(put)(g + FR_GRU_Q * s->units, V(mul)(dgh, M(out_of_saved)(rec, sr)), lanes);
 }
 
+INLINE void M(gru_rows_backward)(const fr_backward *s, const int act, const int rec) {
+    const fr_backward b = *s; /* which no store of numbers can change */
+    for (ptrdiff_t row = 0; row < b.rows; row++) {
+        ptrdiff_t u = b.unit0;
+        for (; u + LANES <= b.unit1; u += LANES) M(gru_unit_backward)(&b, row, u, LANES, act, rec);
+        if (u < b.unit1) M(gru_unit_backward)(&b, row, u, b.unit1 - u, act, rec);
+    }
+}
+
 static void M(gru_backward)(const fr_backward *s) {
     const int usual = s->recurrent_activation == FR_SIGMOID;
-    for (ptrdiff_t row = 0; row < s->rows; row++) {
-        for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
-            const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && lanes == LANES && s->activation == FR_TANH)
-                M(gru_unit_backward)(s, row, u, LANES, FR_TANH, FR_SIGMOID);
-            else if (usual && lanes == LANES && s->activation == FR_RELU)
-                M(gru_unit_backward)(s, row, u, LANES, FR_RELU, FR_SIGMOID);
-            else
-                M(gru_unit_backward)(s, row, u, lanes, s->activation, s->recurrent_activation);
-        }
-    }
+    if (usual && s->activation == FR_TANH)
+        M(gru_rows_backward)(s, FR_TANH, FR_SIGMOID);
+    else if (usual && s->activation == FR_RELU)
+        M(gru_rows_backward)(s, FR_RELU, FR_SIGMOID);
+    else
+        M(gru_rows_backward)(s, s->activation, s->recurrent_activation);
 }
 
 static void M(gru_reset_backward)(const fr_backward *s) {

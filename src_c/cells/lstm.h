@@ -63,9 +63,10 @@ INLINE ptrdiff_t M(lstm_rows)(const fr_forward *s, const M(step_tile) * t, ptrdi
 /* Those of kinds that the compiler knows; at most one row is left. */
 INLINE ptrdiff_t M(lstm_usual)(const fr_forward *s, const M(step_tile) * t, ptrdiff_t lanes,
                                const int act) {
-    if (lanes != LANES) return M(lstm_rows)(s, t, 0, lanes, M(together), 1, act, FR_SIGMOID);
-    const ptrdiff_t i = M(lstm_rows)(s, t, 0, LANES, M(together), 1, act, FR_SIGMOID);
-    return M(lstm_rows)(s, t, i, LANES, 1, 1, act, FR_SIGMOID);
+    const fr_forward f = *s; /* which no store of numbers can change */
+    if (lanes != LANES) return M(lstm_rows)(&f, t, 0, lanes, M(together), 1, act, FR_SIGMOID);
+    const ptrdiff_t i = M(lstm_rows)(&f, t, 0, LANES, M(together), 1, act, FR_SIGMOID);
+    return M(lstm_rows)(&f, t, i, LANES, 1, 1, act, FR_SIGMOID);
 }
 
 static void M(lstm_gates)(const fr_forward *s, const M(step_tile) * t);
@@ -144,32 +145,26 @@ INLINE void M(lstm_units_backward)(const fr_backward *s, ptrdiff_t row0, ptrdiff
     }
 }
 
-INLINE void M(lstm_usual_backward)(const fr_backward *s, ptrdiff_t row, ptrdiff_t u,
-                                   ptrdiff_t lanes, const int act) {
-    if (lanes == LANES)
-        M(lstm_units_backward)(s, row, u, LANES, M(together), 1, act, FR_SIGMOID);
-    else
-        M(lstm_units_backward)(s, row, u, lanes, M(together), 1, act, FR_SIGMOID);
+/* The rows from `row` on, `n` at a time; returns the first of those that are left. */
+INLINE ptrdiff_t M(lstm_rows_backward)(const fr_backward *s, ptrdiff_t row, const int n,
+                                       const int plain, const int act, const int rec) {
+    const fr_backward b = *s; /* which no store of numbers can change */
+    for (; row + n <= b.rows; row += n) {
+        ptrdiff_t u = b.unit0;
+        for (; u + LANES <= b.unit1; u += LANES)
+            M(lstm_units_backward)(&b, row, u, LANES, n, plain, act, rec);
+        if (u < b.unit1) M(lstm_units_backward)(&b, row, u, b.unit1 - u, n, plain, act, rec);
+    }
+    return row;
 }
 
 static void M(lstm_backward)(const fr_backward *s) {
     const int plain = !s->peephole && s->clip == INFINITY;
     const int usual = plain && s->recurrent_activation == FR_SIGMOID;
-    for (ptrdiff_t row = 0, n; row < s->rows; row += n) {
-        n = row + M(together) <= s->rows ? M(together) : 1;
-        for (ptrdiff_t u = s->unit0; u < s->unit1; u += LANES) {
-            const ptrdiff_t lanes = s->unit1 - u < LANES ? s->unit1 - u : LANES;
-            if (usual && n > 1 && s->activation == FR_TANH) {
-                M(lstm_usual_backward)(s, row, u, lanes, FR_TANH);
-                continue;
-            }
-            if (usual && n > 1 && s->activation == FR_RELU) {
-                M(lstm_usual_backward)(s, row, u, lanes, FR_RELU);
-                continue;
-            }
-            for (ptrdiff_t i = row; i < row + n; i++)
-                M(lstm_units_backward)(s, i, u, lanes, 1, plain, s->activation,
-                                       s->recurrent_activation);
-        }
-    }
+    ptrdiff_t row = 0;
+    if (usual && s->activation == FR_TANH)
+        row = M(lstm_rows_backward)(s, 0, M(together), 1, FR_TANH, FR_SIGMOID);
+    else if (usual && s->activation == FR_RELU)
+        row = M(lstm_rows_backward)(s, 0, M(together), 1, FR_RELU, FR_SIGMOID);
+    M(lstm_rows_backward)(s, row, 1, plain, s->activation, s->recurrent_activation);
 }

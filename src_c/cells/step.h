@@ -5,6 +5,8 @@ typedef struct {
     _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, width of the panel) */
     M(panel) panel;
     ptrdiff_t first, rows;
+    const REAL *h_in[BAND], *g[BAND]; /* its rows, and where their gate buffers begin */
+    REAL *c[BAND]; /* where their sums lie */
     ptrdiff_t next; /* where the panel begins that is read after this band */
     int near; /* all panels come by themselves (NEAR_BYTES) */
 } M(step_tile);
@@ -66,37 +68,48 @@ INLINE void M(raw_row_sums)(const fr_forward *s, ptrdiff_t block, M(step_tile) *
     M(gather)(panel, s->g, at_g, NULL, t->sum);
 }
 
+/* The rows of a band of t->panel. */
+INLINE void M(set_rows)(const fr_forward *s, M(step_tile) * t) {
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        t->h_in[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
+        t->g[r] = (const REAL *)s->g + (t->first + r) * s->ld_g;
+        t->c[r] = t->sum + r * t->panel.width;
+    }
+}
+
 /* t->sum. The chains start from x W + b, in the gate buffer from block `block` on if it is not made here, but for the
  * last group if last is not NULL: then from the vector last (H,). */
 INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
                             ptrdiff_t groups, M(step_tile) * t) {
-    const REAL *a[BAND], *init[BAND];
-    REAL *c[BAND];
-    ptrdiff_t at_g[FR_MAX_VECTORS];
     const M(panel) *panel = &t->panel;
+    ptrdiff_t at_g[FR_MAX_VECTORS];
     const int pieces =
         groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces; /* a constant */
     for (int v = 0; v < pieces; v++)
         at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
     const int direct = panel->full && !last && !s->x;
-    for (ptrdiff_t r = 0; r < t->rows; r++) {
-        const REAL *g = (const REAL *)s->g + (t->first + r) * s->ld_g;
-        a[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
-        c[r] = t->sum + r * panel->width;
-        init[r] = direct ? g : c[r];
-        for (int v = 0; v < pieces && direct; v++) /* where the next panel starts */
-            FETCH(g + at_g[v] + t->next / groups - panel->unit[0]);
-        if (direct || s->x) continue;
-        M(gather)(panel, g, at_g, last ? last + panel->unit[panel->pieces - 1] : NULL, c[r]);
-    }
-    if (s->x) M(step_input)(s, t, c);
+    const REAL *last_at = last ? last + panel->unit[pieces - 1] : NULL;
+    for (ptrdiff_t r = 0; r < t->rows && panel->full && !s->x; r++)
+        for (int v = 0; v < pieces; v++) /* where the next panel starts */
+            FETCH(t->g[r] + at_g[v] + t->next / groups - panel->unit[0]);
+    if (s->x)
+        M(step_input)(s, t, t->c);
+    else if (!panel->full)
+        for (ptrdiff_t r = 0; r < t->rows; r++) M(gather)(panel, t->g[r], at_g, last_at, t->c[r]);
+    else if (last) /* the candidate's start is no part of the rows */
+        for (ptrdiff_t r = 0; r < t->rows; r++) {
+            UNROLL for (int v = 0; v < pieces - 1; v++)
+                V(store)(t->c[r] + v * LANES, V(load)(t->g[r] + at_g[v]));
+            V(store)(t->c[r] + (pieces - 1) * LANES, V(load)(last_at));
+        }
+    const REAL *const *init = direct ? t->g : (const REAL *const *)t->c;
     const ptrdiff_t *const from = direct ? at_g : M(vector_at);
     if (s->r_row)
-        M(tiles_raw)(panel, t->rows, s->k, a, s->r, s->r_row, s->r_start, init, from, c,
+        M(tiles_raw)(panel, t->rows, s->k, t->h_in, s->r, s->r_row, s->r_start, init, from, t->c,
                      M(vector_at));
     else
-        M(tiles_packed)(panel, t->rows, s->k, a, (const REAL *)s->r + panel->offset * s->k,
-                        t->near ? NULL : (const REAL *)s->r + t->next * s->k, init, from, c,
+        M(tiles_packed)(panel, t->rows, s->k, t->h_in, (const REAL *)s->r + panel->offset * s->k,
+                        t->near ? NULL : (const REAL *)s->r + t->next * s->k, init, from, t->c,
                         M(vector_at));
 }
 
@@ -200,6 +213,7 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     M(step_tile) t;
     const ptrdiff_t bands = (s->rows + BAND - 1) / BAND;
     const int raw = s->r_row != 0;
+    ptrdiff_t width = 0; /* that t's rows have */
     const ptrdiff_t way = s->down ? -1 : 1;
     const ptrdiff_t at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
     const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
@@ -231,6 +245,8 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
             t.first = M(tile_start)(s->rows, bands, band);
             t.rows = M(tile_start)(s->rows, bands, band + 1) - t.first;
             t.next = band + 1 < bands ? t.panel.offset : next;
+            if (bands > 1 || t.panel.width != width) M(set_rows)(s, &t);
+            width = t.panel.width;
             if (raw_row)
                 M(raw_row_sums)(s, block, &t);
             else
