@@ -65,13 +65,13 @@ fastrnn: LDFLAGS=-L$(brew --prefix libomp)/lib.
 
 
 def read_targets():
-    """src_c/targets.mk: {target: (architecture, its flags)}, the common flags, the warnings."""
+    """src_c/targets.mk: {target: (architecture, its flags)}, the common flags, those of kernels, the warnings."""
     text = Path("src_c/targets.mk").read_text()
     rows = {
         name: value.split() for name, value in re.findall(r"^(\w+) *= *(.*)$", text, re.MULTILINE)
     }
-    common, warnings = rows.pop("COMMON"), rows.pop("WARNINGS")
-    return {name: (row[0], row[1:]) for name, row in rows.items()}, common, warnings
+    of_all = [rows.pop(name) for name in ("COMMON", "KERNELS", "WARNINGS")]
+    return {name: (row[0], row[1:]) for name, row in rows.items()}, *of_all
 
 
 def files(*patterns):
@@ -138,7 +138,7 @@ class BuildEngine(build_ext):
         super().build_extensions()
 
     def set_flags(self):
-        self.targets, common, self.warnings = read_targets()
+        self.targets, common, self.kernel_flags, self.warnings = read_targets()
         sanitizers = os.environ.get("FASTRNN_SANITIZE", "").strip()
         self.sanitize = [f"-fsanitize={sanitizers}"] if sanitizers else []
         # Debug information is half of a wheel; -g in CFLAGS brings it back.
@@ -196,7 +196,11 @@ class BuildEngine(build_ext):
                     output_dir=folder,
                     macros=macros + ([("REAL_BITS", bits)] if bits else []),
                     include_dirs=["src_c"],
-                    extra_postargs=self.flags + self.warnings + self.user_flags + flags,
+                    extra_postargs=self.flags
+                    + self.kernel_flags
+                    + self.warnings
+                    + self.user_flags
+                    + flags,
                 )
             return target
 

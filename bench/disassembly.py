@@ -52,7 +52,7 @@ def targets():
     """(common flags, {target: (architecture, its flags)}) of targets.mk."""
     text = (SOURCES / "targets.mk").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^(\w+) = (.*)$", text, re.MULTILINE))
-    common = rows.pop("COMMON").split()
+    common = f"{rows.pop('COMMON')} {rows.pop('KERNELS')}".split()
     return common, {
         name: (row.split()[0], row.split()[1:]) for name, row in rows.items() if name.islower()
     }

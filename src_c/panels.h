@@ -127,6 +127,20 @@ INLINE void M(pack_rows)(REAL *dst, ptrdiff_t apart, const M(panel) * panel, con
         }
 }
 
+/* Four of the `left` panels, two or one; returns how many. */
+INLINE ptrdiff_t M(pack_some)(REAL *dst, ptrdiff_t apart, const M(panel) * panel, ptrdiff_t left,
+                              ptrdiff_t units, ptrdiff_t rows, const REAL *src, ptrdiff_t row,
+                              const ptrdiff_t *start) {
+    const ptrdiff_t panels = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+    if (panels == 4)
+        M(pack_rows)(dst, apart, panel, 4, units, rows, src, row, start);
+    else if (panels == 2)
+        M(pack_rows)(dst, apart, panel, 2, units, rows, src, row, start);
+    else
+        M(pack_rows)(dst, apart, panel, 1, units, rows, src, row, start);
+    return panels;
+}
+
 /* A piece of a panel that is not whole, or one of a transposed source. */
 INLINE void M(pack_piece)(REAL *to, ptrdiff_t width, ptrdiff_t lanes, ptrdiff_t rows,
                           const REAL *from, ptrdiff_t row, ptrdiff_t col) {
@@ -160,13 +174,7 @@ static void M(pack)(void *dst_, ptrdiff_t k, ptrdiff_t k0, ptrdiff_t k1, ptrdiff
         if (col == 1 && p < whole) {
             const ptrdiff_t apart = groups * units * k;
             const ptrdiff_t left = (panel1 < whole ? panel1 : whole) - p;
-            panels = left >= 4 ? 4 : left >= 2 ? 2 : 1;
-            if (panels == 4)
-                M(pack_rows)(dst, apart, &panel, 4, units, rows, src, row, start);
-            else if (panels == 2)
-                M(pack_rows)(dst, apart, &panel, 2, units, rows, src, row, start);
-            else
-                M(pack_rows)(dst, apart, &panel, 1, units, rows, src, row, start);
+            panels = M(pack_some)(dst, apart, &panel, left, units, rows, src, row, start);
             continue;
         }
         if (!panel.full)

@@ -189,6 +189,8 @@ static ptrdiff_t M(product_row)(const fr_product *p, const M(panel) * panel, ptr
     return done;
 }
 
+#define RAW_DEPTH 8 /* rows of unpacked weights that a single row reads side by side */
+
 /* c[u] = init[u], or zero, plus sum over j < depth of factor[j] * b[j * row + u], for `lanes` units. */
 INLINE void M(add_rows_at)(const int depth, const V(vec) * factor, const REAL *b, ptrdiff_t row,
                            ptrdiff_t lanes, const REAL *init, REAL *c) {

@@ -1,8 +1,9 @@
 # How the C files are compiled, in one place: setup.py and driver/Makefile both read it.
 # No -ffast-math (NaN must stay NaN, and it would leave FTZ set in the host process) and no -march=native.
-# -fno-wrapv: Python's own flags ask for -fwrapv, with which loops keep bounds that tiles have no registers for.
 
-COMMON = -std=c11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math -fno-wrapv
+COMMON = -std=c11 -O3 -ffp-contract=off -fno-math-errno -fno-trapping-math
+# The kernels alone: Python's own flags ask for -fwrapv, with which loops keep bounds that tiles have no registers for.
+KERNELS = -fno-wrapv
 WARNINGS = -Wall -Wextra
 
 # One row per SIMD target: the architecture it belongs to, then its own flags.

@@ -48,7 +48,6 @@
 #define ROW_PANELS(vectors) ((vectors) == 4 ? 2 : (vectors) == 3 ? 3 : 1)
 #define MOST_ROW_PANELS 3
 #define ROW_TILES(X) X(3, 3) X(4, 2)
-#define RAW_DEPTH 8 /* rows of unpacked weights that a single row reads side by side */
 #define OUTER_VECTORS \
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2

@@ -56,6 +56,13 @@ MUTANTS = [
     ("the state of many rows is always near", PLAN, "max(rows - there, 0.0)", "0.0"),
     ("R never comes from memory", PLAN, "all_vectors * bytes > third_cache", "False"),
     ("a barrier costs nothing", PLAN, "barrier = 1800.0", "barrier = 0.0"),
+    ("rows are shared evenly, whatever remains", PLAN,
+     "rows * ((B + threads - 1) // threads) / max(B, 1)", "rows / threads"),
+    ("panels are shared evenly, whatever remains", PLAN,
+     "panels / <double> ((panels + threads - 1) // threads)", "<double> threads"),
+    ("weights come from the second cache at once", PLAN, "1.5 if fits else 5.0", "0.0 if fits else 5.0"),
+    ("gates take no time", PLAN, "15.0 * rows * gates", "0.0 * rows * gates"),
+    ("x W takes no time", PLAN, "0.55 * tokens * gates * m.inputs", "0.0 * tokens * gates * m.inputs"),
     ("a team gathers at once", PLAN, "region = REGION_CYCLES", "region = 0.0"),
     # ---- the time loop
     ("a turn of a group begins with the piece", LOOP, "step = step0 + f.group[group].done", "step = step0"),

@@ -35,7 +35,7 @@ cdef inline Py_ssize_t group_rows(const Forward *f) noexcept nogil:
 
 
 cdef inline Py_ssize_t group_steps(const Forward *f, Py_ssize_t steps) noexcept nogil:
-    """How many of `steps` steps a thread takes a group further at a time: a few, since the last group that is left
+    """How many of `steps` steps a thread takes a group further at a time: few, since the last group that is left
     keeps the others waiting, and no more tokens than a chunk."""
     return max(min(f.chunk // group_rows(f), steps // TURNS), <Py_ssize_t> 1)
 

@@ -4,7 +4,7 @@
 from .core cimport fr_lock, fr_stopping, fr_team, fr_unlock
 
 cdef enum:
-    TURNS = 8                   # of a group, at least
+    TURNS = 8                   # of the longest group, if it has as many steps
 
 # How far a group is.
 cdef struct Group:

@@ -8,7 +8,7 @@ from .core cimport Parts, add_part, take_parts
 from .extent cimport group_rows, group_steps
 from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
-from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far
+from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far, second_cache
 from .ragged cimport Ragged
 from .recurrent cimport run_backward
 from .weights cimport Layout, Matrices, Weights, input_source
@@ -63,7 +63,8 @@ cdef class Job:
     cdef Choice choice(self, int threads) except *:
         """How so many threads divide it."""
         cdef const Forward *f = &self.f
-        return choose_plan(f.m, f.B, f.tokens, f.steps, f.steps > 0 and f.active[f.steps - 1] < f.B, threads)
+        return choose_plan(f.m, f.B, f.tokens, f.steps, f.steps > 0 and f.active[f.steps - 1] < f.B, threads,
+                           second_cache)
 
     cdef int arrange(self, int threads) except -1:
         """The plan for so many threads, and room for it."""

@@ -19,4 +19,4 @@ cdef struct Choice:
 
 cdef bint is_far(const Matrices *m) noexcept
 cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, bint ragged,
-                        int threads) except *
+                        int threads, double near) except *

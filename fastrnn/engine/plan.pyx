@@ -45,22 +45,23 @@ cdef int row_groups(const Matrices *m, Py_ssize_t B, bint ragged, int threads) n
     return most if most > threads else 0
 
 
-cdef double pass_cycles(const fr_kernels *k, double rows, double vectors, double gates, double all_vectors) noexcept:
+cdef double pass_cycles(const fr_kernels *k, double near, double rows, double vectors, double gates,
+                        double all_vectors) noexcept:
     """Cycles of a step: to take `rows` rows past `vectors` weight vectors, nearly two multiply-adds a cycle, meanwhile
-    a vector from the second cache in one and a half; if they do not fit it, in five from the third, or in twelve from
-    memory where that does not hold all of them; and if all are many times the second, there are cycles of it
-    that nothing hides. And `gates` vectors of gates a row (all measured)."""
+    a vector from the second cache, of `near` bytes, in one and a half; if they do not fit it, in five from the third,
+    or in twelve from memory where that does not hold all of them; and if all are many times the second, there are
+    cycles of it that nothing hides. And `gates` vectors of gates a row (all measured)."""
     cdef double bytes = k.lanes * k.itemsize
-    cdef bint fits = vectors * bytes <= second_cache, in_memory = not fits and all_vectors * bytes > third_cache
-    cdef double waits = 6.0 if in_memory else 3.0 if all_vectors * bytes > 6 * second_cache and not fits else 0.0
+    cdef bint fits = vectors * bytes <= near, in_memory = not fits and all_vectors * bytes > third_cache
+    cdef double waits = 6.0 if in_memory else 3.0 if all_vectors * bytes > 6 * near and not fits else 0.0
     cdef double arrives = 12.0 if in_memory else 1.5 if fits else 5.0
     return vectors * max(0.55 * rows + waits, arrives) + 15.0 * rows * gates
 
 
-cdef double state_cycles(const fr_kernels *k, double rows, double vectors, double width) noexcept:
+cdef double state_cycles(const fr_kernels *k, double near, double rows, double vectors, double width) noexcept:
     """Cycles of a step until the state of `rows` rows, `width` numbers each, has come from the third cache for each
-    panel of `vectors` weight vectors: what of it exceeds half of the second, where the panels are, too."""
-    cdef double there = second_cache / 2 / (width * k.itemsize)
+    panel of `vectors` weight vectors: what exceeds half of the second, of `near` bytes, where the panels are, too."""
+    cdef double there = near / 2 / (width * k.itemsize)
     return 5.0 * max(rows - there, 0.0) / k.lanes * vectors / FR_MAX_VECTORS
 
 
@@ -82,7 +83,7 @@ cdef Plan forced_plan(Plan otherwise) except *:
 
 
 cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_ssize_t steps, bint ragged,
-                        int threads) except *:
+                        int threads, double near) except *:
     """The written cost model: cycles of a forward pass for each way to divide it. FASTRNN_PLAN overrides."""
     cdef Choice choice
     cdef double cycles[3]
@@ -92,18 +93,18 @@ cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_s
     cdef double barrier = 1800.0, waiting = 1.08, region = REGION_CYCLES    # a step ends with the slower core
     cdef Py_ssize_t panels = max(fr_panels(m.k, 1, m.H), <Py_ssize_t> 1)
     cdef double parts = panels / <double> ((panels + threads - 1) // threads)    # the largest share counts
-    cdef double passes, share
+    cdef double turns, thread_rows      # of a step in BATCH, in each turn
     choice.groups = row_groups(m, B, ragged, threads)
-    passes = max(choice.groups, threads) / <double> threads
-    share = rows / threads / passes if choice.groups else rows * ((B + threads - 1) // threads) / max(B, 1)
-    cycles[<int> SERIAL] = inputs + steps * (pass_cycles(m.k, rows, vectors, gates, vectors)
-                                             + state_cycles(m.k, rows, vectors, m.K))
-    cycles[<int> BATCH] = (region + inputs / threads + steps * passes
-                           * (pass_cycles(m.k, max(share, 1.0), vectors, gates, vectors)
-                              + state_cycles(m.k, share, vectors, m.K)))
+    turns = max(choice.groups, threads) / <double> threads
+    thread_rows = rows / threads / turns if choice.groups else rows * ((B + threads - 1) // threads) / max(B, 1)
+    cycles[<int> SERIAL] = inputs + steps * (pass_cycles(m.k, near, rows, vectors, gates, vectors)
+                                             + state_cycles(m.k, near, rows, vectors, m.K))
+    cycles[<int> BATCH] = (region + inputs / threads + steps * turns
+                           * (pass_cycles(m.k, near, max(thread_rows, 1.0), vectors, gates, vectors)
+                              + state_cycles(m.k, near, thread_rows, vectors, m.K)))
     cycles[<int> HIDDEN] = (region + inputs / parts + steps
-                            * (waiting * pass_cycles(m.k, rows, vectors / parts, gates / parts, vectors) + barrier
-                               + state_cycles(m.k, rows, vectors / parts, m.K)))
+                            * (waiting * pass_cycles(m.k, near, rows, vectors / parts, gates / parts, vectors) + barrier
+                               + state_cycles(m.k, near, rows, vectors / parts, m.K)))
     choice.plan = SERIAL
     if threads > 1 and tokens > 0:
         if B >= 2 and cycles[<int> BATCH] < cycles[<int> SERIAL]:
@@ -121,13 +122,9 @@ def chosen(int gates, Py_ssize_t T, Py_ssize_t B, Py_ssize_t H, int threads, bin
            double cache=0):
     """The plan of T steps of B rows through a cell of H units and inputs, as FASTRNN_PLAN says it, with a second
     cache of `cache` bytes (0: this machine's). For tests: every plan gives the same bits."""
-    global second_cache
     cdef Matrices m
-    cdef double there = second_cache
     m.k = kernels_of(double_precision)
     m.layout.gates, m.inputs, m.H, m.K = gates, H, H, H
-    try:
-        second_cache = cache or there
-        return ("serial", "batch", "hidden")[<int> choose_plan(&m, B, T * B, T, False, threads).plan]
-    finally:
-        second_cache = there
+    return ("serial", "batch", "hidden")[
+        <int> choose_plan(&m, B, T * B, T, False, threads, cache or second_cache).plan
+    ]

@@ -78,7 +78,7 @@ void check_cells(const fr_kernels *k) {
             for (int usual = 0; usual < 2; usual++, turn++) {
                 shape s = {.k = k, .rows = all_rows[j], .units = all_units[i]};
                 s.inner = turn % 3 ? s.units : 1 + turn % 19;
-                s.act = usual ? FR_TANH : turn % FR_ACTIVATION_COUNT;
+                s.act = usual ? (turn / 2 % 2 ? FR_RELU : FR_TANH) : turn % FR_ACTIVATION_COUNT;
                 s.rec = usual ? FR_SIGMOID : turn / 3 % FR_ACTIVATION_COUNT;
                 /* An exponential of exponentials leaves every tolerance behind. */
                 if (s.act == FR_EXPONENTIAL) s.rec = FR_SIGMOID;
@@ -101,7 +101,8 @@ void check_cells(const fr_kernels *k) {
         const ptrdiff_t plain = fr_panel_units(k, 1);
         shape s = {.k = k, .rows = 1, .units = (1 + i % 5) * plain + (i % 3 ? i : 0)};
         s.inner = s.units;
-        s.act = i % 2 ? FR_TANH : FR_HARD_TANH;
+        static const int acts[] = {FR_HARD_TANH, FR_TANH, FR_RELU};
+        s.act = acts[i % 3];
         s.rec = FR_SIGMOID;
         s.down = i / 4 % 2;
         s.save = i % 4 != 0;
