@@ -167,19 +167,20 @@ static void M(product_panel)(const fr_product *p, const M(panel) * panel) {
     }
 }
 
-/* A single row and some whole panels; returns how many are done, the rest are fewer than it takes at once. */
+/* A single row and some whole panels; returns how many are done: all, none of a single one. */
 static ptrdiff_t M(product_row)(const fr_product *p, const M(panel) * panel, ptrdiff_t count) {
     static const REAL zeros[LANES] = {0};
-    const ptrdiff_t at_once = ROW_PANELS(panel->vectors), way = p->down ? -1 : 1;
+    const int at_once = ROW_PANELS(panel->vectors);
+    const ptrdiff_t way = p->down ? -1 : 1;
     const ptrdiff_t units = way * UNIT_VECTORS(p->groups) * LANES, size = way * panel->width * p->k;
-    const M(row_tile) tile = M(row_tiles)[panel->vectors];
     const REAL *b = (const REAL *)p->b + panel->offset * p->k, *init[FR_MAX_VECTORS];
     REAL *c[FR_MAX_VECTORS];
     ptrdiff_t at_init[FR_MAX_VECTORS], at_c[FR_MAX_VECTORS], done = 0;
-    if (!tile) return 0;
     M(places)(panel, p->c_group, at_c);
     M(places)(panel, p->init_group, at_init);
-    for (; done + at_once <= count; done += at_once) {
+    for (ptrdiff_t panels; count - done > 1 && at_once > 1; done += panels) {
+        panels = M(row_share)(count - done, at_once);
+        const M(row_tile) tile = M(row_tiles)[panel->vectors][panels];
         for (int v = 0; v < panel->vectors; v++) {
             init[v] = p->init ? (const REAL *)p->init[0] + at_init[v] + done * units : zeros;
             c[v] = (REAL *)p->c[0] + at_c[v] + done * units;

@@ -45,9 +45,9 @@
     TILES_UP_TO_4(X, 2) \
     CAT(TILES_UP_TO_, RAW_ROWS_3)(X, 3) CAT(TILES_UP_TO_, RAW_ROWS_4)(X, 4)
 /* Panels of so many vectors that a single row takes at once: the sums of one would wait for themselves. */
-#define ROW_PANELS(vectors) ((vectors) == 4 ? 2 : (vectors) == 3 ? 3 : 1)
-#define MOST_ROW_PANELS 3
-#define ROW_TILES(X) X(3, 3) X(4, 2)
+#define ROW_PANELS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 1)
+#define MOST_ROW_PANELS 4
+#define ROW_TILES(X) X(3, 2) X(3, 3) X(3, 4) X(4, 2) X(4, 3)
 #define OUTER_VECTORS \
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */
 #define OUTER_ROWS ROWS_2
@@ -333,6 +333,11 @@ static const M(outer_tile)
 #define ENTRY(v, r) [v][r] = CAT(M(raw_tile_), v##_##r),
 static const M(raw_tile) M(raw_tiles)[FR_MAX_VECTORS + 1][FR_RAW_ROWS + 1] = {RAW_TILES(ENTRY)};
 #undef ENTRY
-#define ENTRY(v, n) [v] = CAT(M(row_tile_), v##_##n),
-static const M(row_tile) M(row_tiles)[FR_MAX_VECTORS + 1] = {ROW_TILES(ENTRY)};
+#define ENTRY(v, n) [v][n] = CAT(M(row_tile_), v##_##n),
+static const M(row_tile) M(row_tiles)[FR_MAX_VECTORS + 1][MOST_ROW_PANELS + 1] = {ROW_TILES(ENTRY)};
 #undef ENTRY
+
+/* How many of `left` panels a single row takes next: as evenly as can be, as many as `most` at once. */
+INLINE ptrdiff_t M(row_share)(ptrdiff_t left, const int most) {
+    return left <= most ? left : left < 2 * most ? (left + 1) / 2 : most;
+}

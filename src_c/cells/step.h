@@ -178,12 +178,12 @@ INLINE void M(unfold_tile)(const fr_forward *s, const M(step_tile) * t, ptrdiff_
                   (REAL *)s->g + t->first * s->ld_g + j * s->units + u, s->ld_g, NULL);
 }
 
-/* t->sum of a single row, of as many panels from t->panel on as it takes at once; the next one is `way` (1 or -1) further. */
+/* t->sum of a single row, of t->rows panels from t->panel on; the next one is `way` (1 or -1) further. */
 INLINE void M(row_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
                            ptrdiff_t way, M(step_tile) * t) {
     const M(panel) *panel = &t->panel;
     const int vectors = (int)(groups * UNIT_VECTORS(groups));
-    const M(row_tile) tile = M(row_tiles)[vectors];
+    const M(row_tile) tile = M(row_tiles)[vectors][t->rows];
     const REAL *init[FR_MAX_VECTORS], *g = s->g;
     REAL *c[FR_MAX_VECTORS];
     for (int v = 0; v < vectors; v++) {
@@ -196,14 +196,14 @@ INLINE void M(row_product)(const fr_forward *s, ptrdiff_t block, const REAL *las
 }
 
 /* What their gates read and write, as if the panels were rows: units further on instead of rows further down. */
-INLINE fr_forward M(panels_as_rows)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way) {
-    static const ptrdiff_t rows[MOST_ROW_PANELS] = {0, 1, 2};
-    fr_forward one = *s;
-    one.ld_g = one.ld_h_in = one.ld_h_prev = way * UNIT_VECTORS(groups) * LANES;
-    one.ld_c = one.ld_c_prev = one.ld_h = one.ld_y = one.ld_g;
-    if (s->y) one.y = (REAL *)s->y + s->token[0] * s->ld_y;
-    one.token = rows;
-    return one;
+INLINE void M(panels_as_rows)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way,
+                              fr_forward *one) {
+    static const ptrdiff_t rows[MOST_ROW_PANELS] = {0, 1, 2, 3};
+    *one = *s;
+    one->ld_g = one->ld_h_in = one->ld_h_prev = way * UNIT_VECTORS(groups) * LANES;
+    one->ld_c = one->ld_c_prev = one->ld_h = one->ld_y = one->ld_g;
+    if (s->y) one->y = (REAL *)s->y + s->token[0] * s->ld_y;
+    one->token = rows;
 }
 
 /* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
@@ -215,12 +215,12 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     const int raw = s->r_row != 0;
     ptrdiff_t width = 0; /* that t's rows have */
     const ptrdiff_t way = s->down ? -1 : 1;
-    const ptrdiff_t at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
+    const int at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
     const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
     const int single = s->rows == 1 && at_once > 1 && !raw && !s->x && !s->peephole;
     const int raw_row = raw && s->rows == 1;
     fr_forward one;
-    if (single) one = M(panels_as_rows)(s, groups, way);
+    if (single) M(panels_as_rows)(s, groups, way, &one);
     if (raw_row) M(raw_row_product)(s, block, last, groups);
     t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
     ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
@@ -229,15 +229,15 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
             M(set_panel)(groups, s->units, p, raw, &t.panel);
         else
             M(next_panel)(groups, s->units, p, raw, &t.panel);
-        if (single && left >= at_once && p + (s->down ? 1 : at_once) <= whole) {
-            M(row_product)(s, block, last, groups, way, &t);
+        const ptrdiff_t there = p >= whole ? 0 : s->down || left < whole - p ? left : whole - p;
+        if (single && there > 1) {
             t.first = 0;
-            t.rows = at_once;
+            t.rows = M(row_share)(there, at_once);
+            M(row_product)(s, block, last, groups, way, &t);
             gates(&one, &t);
-            for (ptrdiff_t i = 1; i < at_once; i++, left--) {
-                p += way;
-                if (!s->down) M(next_panel)(groups, s->units, p, raw, &t.panel);
-            }
+            left -= t.rows - 1;
+            p += way * (t.rows - 1);
+            if (!s->down) M(skip_panels)(groups, t.rows - 1, &t.panel);
             continue;
         }
         const ptrdiff_t next = M(panel_offset)(groups, left > 1 ? p + way : p);
