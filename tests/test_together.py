@@ -353,9 +353,9 @@ import numpy as np
 import fastrnn
 from fastrnn import layers, Sequential
 fastrnn.set_num_threads(2)
-LSTM = lambda: layers.LSTM(192, return_sequences=True)
+LSTM = lambda: layers.LSTM(128, return_sequences=True)  # R is near: a thread for each
 model = MODEL
-x = np.zeros((1, 250_000, 8), np.float32)
+x = np.zeros((1, 375_000, 8), np.float32)
 model(x[:, :3])
 sent = []
 def send():
