@@ -44,7 +44,7 @@
     TILES_UP_TO_4(X, 1) \
     TILES_UP_TO_4(X, 2) \
     CAT(TILES_UP_TO_, RAW_ROWS_3)(X, 3) CAT(TILES_UP_TO_, RAW_ROWS_4)(X, 4)
-/* Panels of so many vectors that a single row takes at once: the sums of one would wait for themselves. */
+/* Panels of so many vectors that a single row takes at once, at most: the sums of one would wait for themselves. */
 #define ROW_PANELS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 1)
 #define MOST_ROW_PANELS 4
 #define ROW_TILES(X) X(3, 2) X(3, 3) X(3, 4) X(4, 2) X(4, 3)
@@ -116,6 +116,10 @@ static const int raw_tile_rows[FR_MAX_VECTORS + 1] = {0, 4, 4, RAW_ROWS_3, RAW_R
 typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, const REAL *b,
                         int brings, ptrdiff_t ahead, const REAL *const *init,
                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
+/* Two products in one, of rows that start alike: c[i][v] = init[v] + sum over k of a0[i][k] * b0[k][v] + sum over k of
+ * a1[i][k] * b1[k][v], c and init without gaps. */
+typedef void (*M(joined_tile))(ptrdiff_t k0, const REAL *const *a0, const REAL *b0, ptrdiff_t k1,
+                               const REAL *const *a1, const REAL *b1, const REAL *init, REAL *c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]]. A single vector may have fewer lanes than LANES. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
                             const ptrdiff_t *at, ptrdiff_t lanes, const REAL *const *init,
@@ -169,16 +173,12 @@ INLINE void M(tile_step)(const int rows, const int vectors, const int brings,
     M(bring)(1, vectors, brings, b, ahead);
 }
 
-INLINE void M(tile_body)(const int rows, const int vectors, const int brings, ptrdiff_t k,
+/* sum[i][v] += sum over k of a[i][first + k] * b[k][v]. */
+INLINE void M(tile_sums)(const int rows, const int vectors, const int brings, ptrdiff_t k,
                          const REAL *const *a, ptrdiff_t first, const REAL *b, ptrdiff_t ahead,
-                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
-                         const ptrdiff_t *at_c) {
-    V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
+                         V(vec) sum[][FR_MAX_VECTORS]) {
     const REAL *row[FR_MAX_ROWS];
-    UNROLL for (int i = 0; i < rows; i++) {
-        row[i] = a[i] + first + k;
-        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
-    }
+    UNROLL for (int i = 0; i < rows; i++) row[i] = a[i] + first + k;
     ptrdiff_t j = -k; /* up to 0: a bound would need a register more */
 #ifdef SIMD_STEPS
     for (; SIMD_STEPS_OF(rows, vectors) && j <= -SIMD_STEPS; j += SIMD_STEPS) {
@@ -193,8 +193,34 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int brings, pt
     }
     for (; j < 0; j++, b += vectors * LANES)
         M(tile_step)(rows, vectors, brings, row, j, b, ahead, sum);
+}
+
+INLINE void M(tile_body)(const int rows, const int vectors, const int brings, ptrdiff_t k,
+                         const REAL *const *a, ptrdiff_t first, const REAL *b, ptrdiff_t ahead,
+                         const REAL *const *init, const ptrdiff_t *at_init, REAL *const *c,
+                         const ptrdiff_t *at_c) {
+    V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = V(load)(init[i] + at_init[v]);
+    }
+    M(tile_sums)(rows, vectors, brings, k, a, first, b, ahead, sum);
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) V(store)(c[i] + at_c[v], sum[i][v]);
+    }
+}
+
+INLINE void M(joined_tile_body)(const int rows, const int vectors, ptrdiff_t k0,
+                                const REAL *const *a0, const REAL *b0, ptrdiff_t k1,
+                                const REAL *const *a1, const REAL *b1, const REAL *init, REAL *c) {
+    V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        sum[0][v] = V(load)(init + v * LANES);
+        UNROLL for (int i = 1; i < rows; i++) sum[i][v] = sum[0][v];
+    }
+    M(tile_sums)(rows, vectors, 0, k0, a0, 0, b0, 0, sum);
+    M(tile_sums)(rows, vectors, 0, k1, a1, 0, b1, 0, sum);
+    UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int v = 0; v < vectors; v++) V(store)(c + (i * vectors + v) * LANES, sum[i][v]);
     }
 }
 
@@ -296,6 +322,15 @@ INLINE void M(row_tile_body)(const int vectors, const int panels, ptrdiff_t k, c
 ALL_TILES(INSTANCE)
 #undef INSTANCE
 
+#define INSTANCE(v, r)                                                                             \
+    static void CAT(M(joined_tile_), v##_##r)(ptrdiff_t k0, const REAL *const *a0, const REAL *b0, \
+                                              ptrdiff_t k1, const REAL *const *a1, const REAL *b1, \
+                                              const REAL *init, REAL *c) {                         \
+        M(joined_tile_body)(r, v, k0, a0, b0, k1, a1, b1, init, c);                                \
+    }
+ALL_TILES(INSTANCE)
+#undef INSTANCE
+
 #define INSTANCE(v, r)                                                                           \
     static void CAT(M(outer_tile_), v##_##r)(ptrdiff_t k, const REAL *a, const REAL *b, REAL *c, \
                                              ptrdiff_t ldc, int add) {                           \
@@ -325,6 +360,10 @@ ROW_TILES(INSTANCE)
 
 #define ENTRY(v, r) [v][r] = CAT(M(tile_), v##_##r),
 static const M(tile) M(tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
+#undef ENTRY
+#define ENTRY(v, r) [v][r] = CAT(M(joined_tile_), v##_##r),
+static const M(joined_tile)
+    M(joined_tiles)[FR_MAX_VECTORS + 1][FR_MAX_ROWS + 1] = {ALL_TILES(ENTRY)};
 #undef ENTRY
 #define ENTRY(v, r) [v][r] = CAT(M(outer_tile_), v##_##r),
 static const M(outer_tile)

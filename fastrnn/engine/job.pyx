@@ -6,7 +6,7 @@ from libc.string cimport memset
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
 from .extent cimport group_rows, group_steps
-from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_RAW_ROWS, FR_STEP_GRU_RESET
+from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_MAX_VECTORS, FR_RAW_ROWS, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far, second_cache
 from .ragged cimport Ragged
@@ -27,6 +27,15 @@ cdef char *data(array) noexcept:
 cdef int chunks(const Forward *f) noexcept:
     """Threads that make x W for rows of their own have room for a chunk each."""
     return f.team if f.plan == BATCH else 1
+
+
+cdef bint joins(const Forward *f) noexcept:
+    """Whether a step makes its own x W. A short product of many rows costs more to store and to read again than it
+    saves; and where a panel of W and one of R fit the first cache a tile takes both at once (sizes measured with AVX2).
+    A single row has tiles of its own."""
+    cdef Py_ssize_t panels = (f.inputs + f.K) * FR_MAX_VECTORS * f.k.lanes * f.k.itemsize
+    return (f.m.layout.one_order and (f.inputs <= 48 or panels <= 24 << 10) and f.tokens >= 2 * f.steps * f.team
+            and not f.raw and not f.pieces)
 
 
 cdef class Job:
@@ -95,9 +104,7 @@ cdef class Job:
         add_forward(f, &parts, work)
         if f.training:
             least = self.add_training(work)
-        # A short product x W costs more to store and to read again than it saves by its many rows.
-        f.joined = (f.m.layout.one_order and f.inputs <= 48 and f.tokens >= 8 * f.steps * f.team and not f.raw
-                    and not f.pieces)
+        f.joined = joins(f)
         if not f.keep_g:
             # Threads that share the rows need max(rows, chunk) each, which is less than rows + chunk.
             add_part(work, &f.g, max(f.chunk, f.B) if f.pieces else f.B + f.chunk * chunks(f), f.ld_g * f.k.itemsize)

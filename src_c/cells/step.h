@@ -5,30 +5,50 @@ typedef struct {
     _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, width of the panel) */
     M(panel) panel;
     ptrdiff_t first, rows;
-    const REAL *h_in[BAND], *g[BAND]; /* its rows, and where their gate buffers begin */
+    const REAL *h_in[BAND], *x[BAND], *g[BAND]; /* its rows, and where their gate buffers begin */
     REAL *c[BAND]; /* where their sums lie */
     ptrdiff_t next; /* where the panel begins that is read after this band */
     int near; /* all panels come by themselves (NEAR_BYTES) */
 } M(step_tile);
 
-/* t->sum = b + x W, where the chains of h_in R go on. */
-INLINE void M(step_input)(const fr_forward *s, M(step_tile) * t, REAL *const *c) {
-    static const REAL zeros[LANES] = {0};
-    const M(panel) *panel = &t->panel;
-    const REAL *a[BAND], *init[BAND];
-    _Alignas(64) REAL bias[FR_MAX_VECTORS * LANES];
+/* Where the chains of a panel start that make x W, too: (width,), in `here` or zeros. */
+INLINE const REAL *M(step_bias)(const fr_forward *s, const M(panel) * panel, REAL *here) {
+    static const REAL zeros[FR_MAX_VECTORS * LANES] = {0};
     ptrdiff_t at[FR_MAX_VECTORS];
-    for (int v = 0; v < panel->pieces; v++)
-        at[v] = s->bias ? panel->group[v] * s->units + panel->unit[v] : 0;
-    const int direct = panel->full || !s->bias;
-    for (ptrdiff_t r = 0; r < t->rows; r++) {
-        a[r] = (const REAL *)s->x + s->token[t->first + r] * s->ld_x;
-        init[r] = !s->bias ? zeros : direct ? (const REAL *)s->bias : bias;
-    }
-    if (!direct) M(gather)(panel, s->bias, at, NULL, bias);
+    if (!s->bias) return zeros;
+    M(places)(panel, s->units, at);
+    M(gather)(panel, s->bias, at, NULL, here);
+    return here;
+}
+
+/* t->sum = b + x W + h_in R, from packed weights. Where a panel of each stays near while the rows pass a tile takes both
+ * products at once. */
+INLINE void M(joined_product)(const fr_forward *s, M(step_tile) * t) {
+    const M(panel) *panel = &t->panel;
     const REAL *w = (const REAL *)s->w + panel->offset * s->inputs;
-    M(tiles_packed)(panel, t->rows, s->inputs, a, w, NULL, init, direct ? at : M(vector_at), c,
+    const REAL *r = (const REAL *)s->r + panel->offset * s->k;
+    const ptrdiff_t bytes = (s->inputs + s->k) * panel->width * (ptrdiff_t)sizeof(REAL);
+    const ptrdiff_t tallest = tile_rows[panel->vectors];
+    const ptrdiff_t tiles = (t->rows + tallest - 1) / tallest;
+    _Alignas(64) REAL here[FR_MAX_VECTORS * LANES];
+    const REAL *bias = M(step_bias)(s, panel, here);
+    if (t->near && bytes <= PANEL_BYTES) {
+        for (ptrdiff_t i = 0; i < tiles; i++) {
+            const ptrdiff_t row = M(tile_start)(t->rows, tiles, i);
+            const ptrdiff_t rows = M(tile_start)(t->rows, tiles, i + 1) - row;
+            M(joined_tiles)
+            [panel->
+                vectors][rows](s->inputs, t->x + row, w, s->k, t->h_in + row, r, bias, t->c[row]);
+        }
+        return;
+    }
+    const REAL *init[BAND];
+    for (ptrdiff_t i = 0; i < t->rows; i++) init[i] = bias;
+    M(tiles_packed)(panel, t->rows, s->inputs, t->x, w, NULL, init, M(vector_at), t->c,
                     M(vector_at));
+    M(tiles_packed)(panel, t->rows, s->k, t->h_in, r,
+                    t->near ? NULL : (const REAL *)s->r + t->next * s->k, (const REAL *const *)t->c,
+                    M(vector_at), t->c, M(vector_at));
 }
 
 /* A single row and unpacked weights: the sums of all panels, in the gate buffer, where the chains start from x W + b or from
@@ -74,6 +94,7 @@ INLINE void M(set_rows)(const fr_forward *s, M(step_tile) * t) {
         t->h_in[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
         t->g[r] = (const REAL *)s->g + (t->first + r) * s->ld_g;
         t->c[r] = t->sum + r * t->panel.width;
+        if (s->x) t->x[r] = (const REAL *)s->x + s->token[t->first + r] * s->ld_x;
     }
 }
 
@@ -85,16 +106,18 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
     ptrdiff_t at_g[FR_MAX_VECTORS];
     const int pieces =
         groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces; /* a constant */
+    if (s->x) {
+        M(joined_product)(s, t);
+        return;
+    }
     for (int v = 0; v < pieces; v++)
         at_g[v] = (block + panel->group[v]) * s->units + panel->unit[v];
-    const int direct = panel->full && !last && !s->x;
+    const int direct = panel->full && !last;
     const REAL *last_at = last ? last + panel->unit[pieces - 1] : NULL;
-    for (ptrdiff_t r = 0; r < t->rows && panel->full && !s->x; r++)
+    for (ptrdiff_t r = 0; r < t->rows && panel->full; r++)
         for (int v = 0; v < pieces; v++) /* where the next panel starts */
             FETCH(t->g[r] + at_g[v] + t->next / groups - panel->unit[0]);
-    if (s->x)
-        M(step_input)(s, t, t->c);
-    else if (!panel->full)
+    if (!panel->full)
         for (ptrdiff_t r = 0; r < t->rows; r++) M(gather)(panel, t->g[r], at_g, last_at, t->c[r]);
     else if (last) /* the candidate's start is no part of the rows */
         for (ptrdiff_t r = 0; r < t->rows; r++) {
@@ -123,22 +146,52 @@ typedef struct {
     REAL g[BAND / 2 * FR_MAX_GROUPS * LANES], peephole[3 * LANES];
 } M(folded);
 
-INLINE void M(fold)(const M(folded) * f, const REAL *from, ptrdiff_t ld, REAL *to,
-                    ptrdiff_t ld_to) {
-    for (ptrdiff_t r = 0; r < f->rows; to += ld_to) {
+/* Some units of a row; as many as the compiler knows are one or two moves. */
+INLINE void M(copy_units)(const REAL *from, REAL *to, const ptrdiff_t lanes, const int known) {
+    if (known)
+        memcpy(to, from, lanes * sizeof(REAL));
+    else
+        V(storen)(to, V(loadn)(from, lanes), lanes);
+}
+
+INLINE void M(fold_lanes)(ptrdiff_t rows, const ptrdiff_t lanes, const int known, const REAL *from,
+                          ptrdiff_t ld, REAL *to, ptrdiff_t ld_to) {
+    for (ptrdiff_t r = 0; r < rows; to += ld_to) {
         V(store)(to, V(zero)());
-        for (ptrdiff_t j = 0; j < f->per && r < f->rows; j++, r++)
-            V(storen)(to + j * f->lanes, V(loadn)(from + r * ld, f->lanes), f->lanes);
+        for (ptrdiff_t at = 0; at + lanes <= LANES && r < rows; at += lanes, r++)
+            M(copy_units)(from + r * ld, to + at, lanes, known);
+    }
+}
+
+INLINE void M(unfold_lanes)(ptrdiff_t rows, const ptrdiff_t lanes, const int known,
+                            const REAL *from, ptrdiff_t ld_from, REAL *to, ptrdiff_t ld,
+                            const ptrdiff_t *token) {
+    for (ptrdiff_t r = 0; r < rows; from += ld_from)
+        for (ptrdiff_t at = 0; at + lanes <= LANES && r < rows; at += lanes, r++)
+            M(copy_units)(from + at, to + (token ? token[r] : r) * ld, lanes, known);
+}
+
+static void M(fold)(const M(folded) * f, const REAL *from, ptrdiff_t ld, REAL *to,
+                    ptrdiff_t ld_to) {
+    switch (f->lanes) {
+    case 1: M(fold_lanes)(f->rows, 1, 1, from, ld, to, ld_to); break;
+    case 2: M(fold_lanes)(f->rows, 2, 1, from, ld, to, ld_to); break;
+    case 3: M(fold_lanes)(f->rows, 3, 1, from, ld, to, ld_to); break;
+    case 4: M(fold_lanes)(f->rows, 4, 1, from, ld, to, ld_to); break;
+    default: M(fold_lanes)(f->rows, f->lanes, 0, from, ld, to, ld_to);
     }
 }
 
 /* Back: row r to row r of `to`, or to row token[r]. */
-INLINE void M(unfold)(const M(folded) * f, const REAL *from, ptrdiff_t ld_from, REAL *to,
+static void M(unfold)(const M(folded) * f, const REAL *from, ptrdiff_t ld_from, REAL *to,
                       ptrdiff_t ld, const ptrdiff_t *token) {
-    for (ptrdiff_t r = 0; r < f->rows; from += ld_from)
-        for (ptrdiff_t j = 0; j < f->per && r < f->rows; j++, r++)
-            V(storen)(to + (token ? token[r] : r) * ld, V(loadn)(from + j * f->lanes, f->lanes),
-                      f->lanes);
+    switch (f->lanes) {
+    case 1: M(unfold_lanes)(f->rows, 1, 1, from, ld_from, to, ld, token); break;
+    case 2: M(unfold_lanes)(f->rows, 2, 1, from, ld_from, to, ld, token); break;
+    case 3: M(unfold_lanes)(f->rows, 3, 1, from, ld_from, to, ld, token); break;
+    case 4: M(unfold_lanes)(f->rows, 4, 1, from, ld_from, to, ld, token); break;
+    default: M(unfold_lanes)(f->rows, f->lanes, 0, from, ld_from, to, ld, token);
+    }
 }
 
 /* prev: the state (rows, H) that the gates read. */

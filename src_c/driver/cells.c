@@ -83,7 +83,8 @@ void check_cells(const fr_kernels *k) {
                 /* An exponential of exponentials leaves every tolerance behind. */
                 if (s.act == FR_EXPONENTIAL) s.rec = FR_SIGMOID;
                 s.raw = s.rows <= FR_RAW_ROWS && turn / 2 % 2;
-                s.inputs = s.raw || turn / 5 % 2 ? 0 : 1 + turn % 22;
+                /* Some panels of x W are too large for one tile to take h R as well. */
+                s.inputs = s.raw || turn / 5 % 2 ? 0 : (turn % 13 == 4 ? 384 : 1) + turn % 22;
                 s.down = (s.rows + s.units) % 2;
                 s.save = turn % 5 != 0;
                 s.with_y = turn / 3 % 2;
