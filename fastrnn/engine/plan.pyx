@@ -4,6 +4,7 @@ from libc.stdlib cimport getenv
 from libc.string cimport strcmp
 
 from .core cimport kernels_of
+from .groups cimport TURNS
 from .kernels cimport FR_MAX_VECTORS, fr_kernels, fr_panels
 from .weights cimport Matrices
 
@@ -34,15 +35,19 @@ cdef bint is_far(const Matrices *m) noexcept:
     return m.layout.gates * m.H * m.K * m.k.itemsize > 1 << 20
 
 
-cdef int row_groups(const Matrices *m, Py_ssize_t B, bint ragged, int threads) noexcept:
+cdef int row_groups(const Matrices *m, Py_ssize_t B, bint ragged, int threads, double near) noexcept:
     """How many groups of rows a team shares, or 0: each thread has its rows. A group has rows for two tiles, and the
-    more there are the more often R is read, which takes time where it is large. Of rows of different lengths those of
-    the first group have most steps: not more than a thread's share should be theirs."""
+    more there are the more often R is read, which takes time where it is large; where it fits the second cache, of
+    `near` bytes, one group more than threads has rows for one tile, if their turns can be shared evenly. Of rows of
+    different lengths those of the first group have most steps: not more than a thread's share should be theirs."""
+    cdef double bytes = <double> m.layout.gates * m.H * m.K * m.k.itemsize
     cdef int most
     if ragged:
         return 2 * threads if B >= 16 * threads else 0
     most = <int> min(<Py_ssize_t> (threads + 1 if is_far(m) else 2 * threads), B // 10)
-    return most if most > threads else 0
+    if most > threads:
+        return most
+    return threads + 1 if bytes <= near and 3 * B >= 8 * (threads + 1) and TURNS % threads == 0 else 0
 
 
 cdef double pass_cycles(const fr_kernels *k, double near, double rows, double vectors, double gates,
@@ -94,7 +99,7 @@ cdef Choice choose_plan(const Matrices *m, Py_ssize_t B, Py_ssize_t tokens, Py_s
     cdef Py_ssize_t panels = max(fr_panels(m.k, 1, m.H), <Py_ssize_t> 1)
     cdef double parts = panels / <double> ((panels + threads - 1) // threads)    # the largest share counts
     cdef double turns, thread_rows      # of a step in BATCH, in each turn
-    choice.groups = row_groups(m, B, ragged, threads)
+    choice.groups = row_groups(m, B, ragged, threads, near)
     turns = max(choice.groups, threads) / <double> threads
     thread_rows = rows / threads / turns if choice.groups else rows * ((B + threads - 1) // threads) / max(B, 1)
     cycles[<int> SERIAL] = inputs + steps * (pass_cycles(m.k, near, rows, vectors, gates, vectors)
