@@ -107,6 +107,8 @@ MUTANTS = [
     ("batch plan: short rows forgotten", EXTENT, "            count = 2\n", "            pass\n"),
     ("batch plan: room for the gates of another thread's rows", LOOP,
      "room = e.before + rank * f.chunk if", "room = rank * f.chunk if"),
+    ("few rows in groups where R is not near", PLAN, "if bytes <= near and 3 * B", "if 3 * B"),
+    ("few rows in groups of less than a tile", PLAN, "3 * B >= 8 * (threads + 1)", "4 * B >= 8 * (threads + 1)"),
     ("groups: a step left out", GROUPS, "= done, left, False", "= done + (i == 1), left, False"),
     ("groups: two threads take one", GROUPS, "        group[best].busy = True\n", "        pass\n"),
     ("groups: one room for the gates of all threads", LOOP,

@@ -3,7 +3,7 @@
 import pytest
 
 import fastrnn
-from fastrnn.engine.plan import chosen
+from fastrnn.engine.plan import chosen, groups
 
 CACHE = 512 << 10  # bytes of the second cache that the choices below are for
 measured_there = pytest.mark.skipif(fastrnn.runtime.target() != "avx2", reason="measured with AVX2")
@@ -70,3 +70,29 @@ def test_terms(monkeypatch, gates, T, B, H, threads, plan):
     """Each choice turns if the term it names is left out."""
     monkeypatch.delenv("FASTRNN_PLAN", raising=False)
     assert chosen(gates, T, B, H, threads, cache=CACHE) == plan
+
+
+@pytest.mark.parametrize(
+    ("B", "H", "threads", "ragged", "expected"),
+    [
+        (64, 128, 2, False, 4),  # two a thread
+        (64, 512, 2, False, 3),  # R is far: to read it for a fourth takes time
+        (29, 256, 2, False, 0),  # R does not fit the second cache
+        (30, 256, 2, False, 3),
+        (29, 128, 2, False, 3),  # it does: rows for a tile are enough
+        (8, 128, 2, False, 3),
+        (7, 128, 2, False, 0),
+        (14, 128, 4, False, 5),
+        (29, 128, 3, False, 0),  # three threads cannot share four times eight turns
+        (
+            31,
+            128,
+            2,
+            True,
+            0,
+        ),  # lengths differ: not more steps than a thread's share in the first one
+        (32, 128, 2, True, 4),
+    ],
+)
+def test_groups(B, H, threads, ragged, expected):
+    assert groups(4, B, H, threads, ragged, cache=CACHE) == expected

@@ -133,3 +133,11 @@ def chosen(int gates, Py_ssize_t T, Py_ssize_t B, Py_ssize_t H, int threads, bin
     return ("serial", "batch", "hidden")[
         <int> choose_plan(&m, B, T * B, T, False, threads, cache or second_cache).plan
     ]
+
+
+def groups(int gates, Py_ssize_t B, Py_ssize_t H, int threads, bint ragged=False, double cache=0):
+    """How many groups of B rows a team shares in float32, or 0; as in `chosen`."""
+    cdef Matrices m
+    m.k = kernels_of(False)
+    m.layout.gates, m.inputs, m.H, m.K = gates, H, H, H
+    return row_groups(&m, B, ragged, threads, cache or second_cache)
