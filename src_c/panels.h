@@ -67,20 +67,16 @@ INLINE void M(set_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(
     panel->width = panel->vectors * LANES;
 }
 
-/* To the panel that is `count` further, whole as this one. */
-INLINE void M(skip_panels)(ptrdiff_t groups, ptrdiff_t count, M(panel) * panel) {
-    const ptrdiff_t units = count * UNIT_VECTORS(groups) * LANES;
-    panel->offset += groups * units;
-    const int pieces = groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces;
-    for (int v = 0; v < pieces; v++) panel->unit[v] += units;
-}
-
 /* From panel p - 1 to panel p. */
 INLINE void M(next_panel)(ptrdiff_t groups, ptrdiff_t n, ptrdiff_t p, int raw, M(panel) * panel) {
-    if ((p + 1) * UNIT_VECTORS(groups) * LANES > n)
+    const ptrdiff_t units = UNIT_VECTORS(groups) * LANES;
+    if ((p + 1) * units > n) {
         M(set_panel)(groups, n, p, raw, panel);
-    else
-        M(skip_panels)(groups, 1, panel);
+        return;
+    }
+    const int pieces = groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces;
+    panel->offset += groups * units;
+    for (int v = 0; v < pieces; v++) panel->unit[v] += units;
 }
 
 /* Where the pieces of a panel begin in a row whose groups are `group` apart. */

@@ -47,6 +47,7 @@
 /* Panels of so many vectors that a single row takes at once, at most: the sums of one would wait for themselves. */
 #define ROW_PANELS(vectors) ((vectors) == 4 ? 3 : (vectors) == 3 ? 4 : 1)
 #define MOST_ROW_PANELS 4
+#define ROW_LOT 16 /* panels of a single row whose gates follow the products of all */
 #define ROW_TILES(X) X(3, 2) X(3, 3) X(3, 4) X(4, 2) X(4, 3)
 #define OUTER_VECTORS \
     2 /* tall tiles: of the panels, which come from the second cache, little is read for many sums */

@@ -9,7 +9,7 @@ from .kernels cimport (FR_GRU_H, FR_GRU_Q, FR_STEP_GRU_BEFORE, FR_STEP_GRU_RESET
                        fr_backward, fr_forward, fr_kernels)
 from .linear cimport product_rows
 from .ragged cimport scatter
-from .share cimport rows_at_once
+from .share cimport LEAST_AT_ONCE, rows_at_once
 from .weights cimport Matrices
 
 
@@ -45,14 +45,24 @@ cdef void fill_step(const Forward *f, const Extent *e, Py_ssize_t rows, char *g,
     s.clip = f.clip
 
 
+cdef inline void run_rows(const Forward *f, int kind, const fr_forward *s, fr_team *team, int rank) noexcept nogil:
+    f.k.forward[kind](s)
+    if rank == 0 and fr_due(team, <double> s.rows * s.k * f.ld_g):
+        poll(team)
+
+
 cdef void run_step(const Forward *f, int kind, const fr_forward *s, fr_team *team, int rank) noexcept nogil:
     """The kernel of a step, for some rows at a time, so that signals are seen however large the step is."""
-    cdef fr_forward part = s[0]
-    cdef Py_ssize_t item = f.k.itemsize, left = s.rows, rows, most = rows_at_once(s.k, f.ld_g)
+    cdef fr_forward part
+    cdef Py_ssize_t item = f.k.itemsize, left = s.rows, rows, most
+    if left <= LEAST_AT_ONCE:
+        run_rows(f, kind, s, team, rank)
+        return
+    part, most = s[0], rows_at_once(s.k, f.ld_g)
     while left > 0:
         rows = min(most, left)
         part.rows = rows
-        f.k.forward[kind](&part)
+        run_rows(f, kind, &part, team, rank)
         left -= rows
         part.h_in = <const char *> part.h_in + rows * s.ld_h_in * item
         part.g = <char *> part.g + rows * s.ld_g * item
@@ -62,8 +72,6 @@ cdef void run_step(const Forward *f, int kind, const fr_forward *s, fr_team *tea
             part.c = <char *> part.c + rows * s.ld_c * item
         part.h = <char *> part.h + rows * s.ld_h * item
         part.token += rows
-        if rank == 0 and fr_due(team, <double> rows * s.k * f.ld_g):
-            poll(team)
 
 
 cdef void second_step(const Forward *f, const Extent *e, fr_forward *s, fr_team *team, int rank) noexcept nogil:
@@ -154,8 +162,9 @@ cdef bint forward_step(const Forward *f, const Extent *e, Py_ssize_t step, char 
         project(f, e, rows, f.token + first, <const char *> s.h, h, team, rank)
     if f.mask != NULL:
         mask_state(f, e, rows, f.h[step & 1], f.h_in[step & 1])
-    store_state(f, e, f.active[step + 1], f.active[step], f.h[step & 1],
-                c - e.row0 * f.H * item if c != NULL else NULL)
+    if f.active[step + 1] < f.active[step]:
+        store_state(f, e, f.active[step + 1], f.active[step], f.h[step & 1],
+                    c - e.row0 * f.H * item if c != NULL else NULL)
     return e.sync and fr_barrier(team, size)
 
 

@@ -231,32 +231,55 @@ INLINE void M(unfold_tile)(const fr_forward *s, const M(step_tile) * t, ptrdiff_
                   (REAL *)s->g + t->first * s->ld_g + j * s->units + u, s->ld_g, NULL);
 }
 
-/* t->sum of a single row, of t->rows panels from t->panel on; the next one is `way` (1 or -1) further. */
+/* The sums of a single row in `count` panels, the first of them `done` panels after t->panel; the next one is `way` (1 or
+ * -1) further. */
 INLINE void M(row_product)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
-                           ptrdiff_t way, M(step_tile) * t) {
+                           ptrdiff_t way, ptrdiff_t done, ptrdiff_t count, M(step_tile) * t) {
     const M(panel) *panel = &t->panel;
     const int vectors = (int)(groups * UNIT_VECTORS(groups));
-    const M(row_tile) tile = M(row_tiles)[vectors][t->rows];
-    const REAL *init[FR_MAX_VECTORS], *g = s->g;
+    const ptrdiff_t units = way * UNIT_VECTORS(groups) * LANES, size = way * vectors * LANES * s->k;
+    const M(row_tile) tile = M(row_tiles)[vectors][count];
+    const REAL *init[FR_MAX_VECTORS], *g = (const REAL *)s->g + done * units;
     REAL *c[FR_MAX_VECTORS];
     for (int v = 0; v < vectors; v++) {
         init[v] = g + (block + panel->group[v]) * s->units + panel->unit[v];
-        c[v] = t->sum + v * LANES;
+        c[v] = t->sum + (done * vectors + v) * LANES;
     }
-    if (last) init[vectors - 1] = last + panel->unit[vectors - 1];
-    tile(s->k, s->h_in, (const REAL *)s->r + panel->offset * s->k, way * vectors * LANES * s->k,
-         init, way * UNIT_VECTORS(groups) * LANES, c, vectors * LANES);
+    if (last) init[vectors - 1] = last + panel->unit[vectors - 1] + done * units;
+    tile(s->k, s->h_in, (const REAL *)s->r + panel->offset * s->k + done * size, size, init, units,
+         c, vectors * LANES);
 }
 
 /* What their gates read and write, as if the panels were rows: units further on instead of rows further down. */
 INLINE void M(panels_as_rows)(const fr_forward *s, ptrdiff_t groups, ptrdiff_t way,
                               fr_forward *one) {
-    static const ptrdiff_t rows[MOST_ROW_PANELS] = {0, 1, 2, 3};
+    static const ptrdiff_t rows[ROW_LOT] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     *one = *s;
     one->ld_g = one->ld_h_in = one->ld_h_prev = way * UNIT_VECTORS(groups) * LANES;
     one->ld_c = one->ld_c_prev = one->ld_h = one->ld_y = one->ld_g;
     if (s->y) one->y = (REAL *)s->y + s->token[0] * s->ld_y;
     one->token = rows;
+}
+
+/* A single row and `count` whole panels from s->panel0 on, two at least: the products of a lot, then its gates. */
+INLINE void M(step_row)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrdiff_t groups,
+                        ptrdiff_t count, void (*gates)(const fr_forward *, const M(step_tile) *),
+                        M(step_tile) * t) {
+    const ptrdiff_t way = s->down ? -1 : 1, lots = (count + ROW_LOT - 1) / ROW_LOT;
+    const int at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
+    ptrdiff_t p = s->down ? s->panel0 + count - 1 : s->panel0;
+    fr_forward one;
+    M(panels_as_rows)(s, groups, way, &one);
+    t->first = 0;
+    for (ptrdiff_t lot = 0; lot < lots; lot++, p += way * t->rows) {
+        t->rows = M(tile_start)(count, lots, lot + 1) - M(tile_start)(count, lots, lot);
+        M(set_panel)(groups, s->units, p, 0, &t->panel);
+        for (ptrdiff_t done = 0, panels; done < t->rows; done += panels) {
+            panels = M(row_share)(t->rows - done, at_once);
+            M(row_product)(s, block, last, groups, way, done, panels, t);
+        }
+        gates(&one, t);
+    }
 }
 
 /* The steps of a cell: for every panel and band of rows the product, then `gates` on it. Panels outside, rows inside, so
@@ -268,31 +291,25 @@ INLINE void M(step)(const fr_forward *s, ptrdiff_t block, const REAL *last, ptrd
     const int raw = s->r_row != 0;
     ptrdiff_t width = 0; /* that t's rows have */
     const ptrdiff_t way = s->down ? -1 : 1;
-    const int at_once = ROW_PANELS(groups * UNIT_VECTORS(groups));
-    const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES); /* panels */
-    const int single = s->rows == 1 && at_once > 1 && !raw && !s->x && !s->peephole;
     const int raw_row = raw && s->rows == 1;
-    fr_forward one;
-    if (single) M(panels_as_rows)(s, groups, way, &one);
+    ptrdiff_t panel0 = s->panel0;
+    if (s->rows == 1 && ROW_PANELS(groups * UNIT_VECTORS(groups)) > 1 && !raw && !s->x &&
+        !s->peephole) {
+        const ptrdiff_t whole = s->units / (UNIT_VECTORS(groups) * LANES);
+        const ptrdiff_t count = (s->panel1 < whole ? s->panel1 : whole) - panel0;
+        if (count > 1) {
+            M(step_row)(s, block, last, groups, count, gates, &t);
+            panel0 += count;
+        }
+    }
     if (raw_row) M(raw_row_product)(s, block, last, groups);
     t.near = s->k * groups * s->units * (ptrdiff_t)sizeof(REAL) <= NEAR_BYTES(s->rows);
-    ptrdiff_t p = s->down ? s->panel1 - 1 : s->panel0;
-    for (ptrdiff_t left = s->panel1 - s->panel0; left > 0; left--, p += way) {
-        if (p == s->panel0 || s->down)
+    ptrdiff_t p = s->down ? s->panel1 - 1 : panel0;
+    for (ptrdiff_t left = s->panel1 - panel0; left > 0; left--, p += way) {
+        if (p == panel0 || s->down)
             M(set_panel)(groups, s->units, p, raw, &t.panel);
         else
             M(next_panel)(groups, s->units, p, raw, &t.panel);
-        const ptrdiff_t there = p >= whole ? 0 : s->down || left < whole - p ? left : whole - p;
-        if (single && there > 1) {
-            t.first = 0;
-            t.rows = M(row_share)(there, at_once);
-            M(row_product)(s, block, last, groups, way, &t);
-            gates(&one, &t);
-            left -= t.rows - 1;
-            p += way * (t.rows - 1);
-            if (!s->down) M(skip_panels)(groups, t.rows - 1, &t.panel);
-            continue;
-        }
         const ptrdiff_t next = M(panel_offset)(groups, left > 1 ? p + way : p);
         for (ptrdiff_t band = 0; band < bands; band++) {
             t.first = M(tile_start)(s->rows, bands, band);
