@@ -179,6 +179,14 @@ def test_wide(cell, dtype):
         check(Case(cell=cell, T=2, B=20, H=30, P=1060, I=5, dtype=dtype, state=True))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_few_wide_rows(cell, dtype):
+    """More panels than a single row has its gates of at once, up, and with R out of near caches down, too."""
+    for B, H in ((1, 149), (1, 300), (2, 530)):
+        check(Case(cell=cell, T=9, B=B, H=H, I=7, dtype=dtype, state=True, seed=H))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_long_sequence(cell):
     check(Case(cell=cell, T=700, B=3, H=10, lengths=True, dtype="float32"))
