@@ -8,5 +8,5 @@ def chosen(
     cache: float = 0.0,
 ) -> str: ...
 def groups(
-    gates: int, B: int, H: int, threads: int, ragged: bool = False, cache: float = 0
+    gates: int, B: int, H: int, threads: int, ragged: bool = False, cache: float = 0.0
 ) -> int: ...
