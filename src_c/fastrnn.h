@@ -102,7 +102,7 @@ typedef struct {
         g; /* (rows, blocks * H) in: x W + b, unless x is given; out: saved gates if save, else undefined */
     ptrdiff_t ld_g;
     const void *
-        x; /* RNN, LSTM: NULL, or the input: row token[i] belongs to row i. Then the step makes x W + b, too */
+        x; /* RNN, LSTM, GRU: NULL, or the input: row token[i] belongs to row i. Then the step makes x W + b, too */
     ptrdiff_t ld_x, inputs;
     const void *w; /* packed W (inputs, groups * H) */
     const void *bias; /* NULL or (groups * H,) */

@@ -118,9 +118,12 @@ typedef void (*M(tile))(ptrdiff_t k, const REAL *const *a, ptrdiff_t first, cons
                         int brings, ptrdiff_t ahead, const REAL *const *init,
                         const ptrdiff_t *at_init, REAL *const *c, const ptrdiff_t *at_c);
 /* Two products in one, of rows that start alike: c[i][v] = init[v] + sum over k of a0[i][k] * b0[k][v] + sum over k of
- * a1[i][k] * b1[k][v], c and init without gaps. */
+ * a1[i][k] * b1[k][v], c and init without gaps. If `left` is not NULL (three vectors only) the second product is one
+ * vector further on: the first one's vector 0 ends at left[i][at_left], its others go on as 0 and 1, and 2 starts from
+ * the vector `last`. */
 typedef void (*M(joined_tile))(ptrdiff_t k0, const REAL *const *a0, const REAL *b0, ptrdiff_t k1,
-                               const REAL *const *a1, const REAL *b1, const REAL *init, REAL *c);
+                               const REAL *const *a1, const REAL *b1, const REAL *init,
+                               REAL *const *left, ptrdiff_t at_left, const REAL *last, REAL *c);
 /* The same with b raw: vector v of row k is b[k * row + at[v]]. A single vector may have fewer lanes than LANES. */
 typedef void (*M(raw_tile))(ptrdiff_t k, const REAL *const *a, const REAL *b, ptrdiff_t row,
                             const ptrdiff_t *at, ptrdiff_t lanes, const REAL *const *init,
@@ -212,13 +215,21 @@ INLINE void M(tile_body)(const int rows, const int vectors, const int brings, pt
 
 INLINE void M(joined_tile_body)(const int rows, const int vectors, ptrdiff_t k0,
                                 const REAL *const *a0, const REAL *b0, ptrdiff_t k1,
-                                const REAL *const *a1, const REAL *b1, const REAL *init, REAL *c) {
+                                const REAL *const *a1, const REAL *b1, const REAL *init,
+                                REAL *const *left, ptrdiff_t at_left, const REAL *last, REAL *c) {
     V(vec) sum[FR_MAX_ROWS][FR_MAX_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) {
         sum[0][v] = V(load)(init + v * LANES);
         UNROLL for (int i = 1; i < rows; i++) sum[i][v] = sum[0][v];
     }
     M(tile_sums)(rows, vectors, 0, k0, a0, 0, b0, 0, sum);
+    if (vectors == 3 && left) {
+        UNROLL for (int i = 0; i < rows; i++) {
+            V(store)(left[i] + at_left, sum[i][0]);
+            UNROLL for (int v = 1; v < vectors; v++) sum[i][v - 1] = sum[i][v];
+            sum[i][vectors - 1] = V(load)(last);
+        }
+    }
     M(tile_sums)(rows, vectors, 0, k1, a1, 0, b1, 0, sum);
     UNROLL for (int i = 0; i < rows; i++) {
         UNROLL for (int v = 0; v < vectors; v++) V(store)(c + (i * vectors + v) * LANES, sum[i][v]);
@@ -326,8 +337,9 @@ ALL_TILES(INSTANCE)
 #define INSTANCE(v, r)                                                                             \
     static void CAT(M(joined_tile_), v##_##r)(ptrdiff_t k0, const REAL *const *a0, const REAL *b0, \
                                               ptrdiff_t k1, const REAL *const *a1, const REAL *b1, \
-                                              const REAL *init, REAL *c) {                         \
-        M(joined_tile_body)(r, v, k0, a0, b0, k1, a1, b1, init, c);                                \
+                                              const REAL *init, REAL *const *left,                 \
+                                              ptrdiff_t at_left, const REAL *last, REAL *c) {      \
+        M(joined_tile_body)(r, v, k0, a0, b0, k1, a1, b1, init, left, at_left, last, c);           \
     }
 ALL_TILES(INSTANCE)
 #undef INSTANCE

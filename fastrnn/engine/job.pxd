@@ -17,7 +17,7 @@ cdef struct Forward:
     int groups                  # of rows that threads take in turn; 0: each has its rows
     Group *group
     bint pack, raw              # pack the weights first; read them unpacked
-    bint joined                 # a step makes its own x W: where W, R and the gate buffer have one order
+    bint joined                 # a step makes its own x W
     bint pieces                 # low memory: the gates of a few steps at a time
     bint far                    # R is larger than near caches
     bint training, low

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from .buffers cimport add_backward, add_forward, lot_bytes, piece_blocks, row_distance
 from .core cimport Parts, add_part, take_parts
 from .extent cimport group_rows, group_steps
-from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_MAX_VECTORS, FR_RAW_ROWS, FR_STEP_GRU_RESET
+from .kernels cimport FR_BLOCK, FR_GRU_H, FR_GRU_Q, FR_MAX_VECTORS, FR_RAW_ROWS, FR_STEP_GRU, FR_STEP_GRU_RESET
 from .outer cimport Term, add_term
 from .plan cimport BATCH, SERIAL, Choice, choose_plan, is_far, second_cache
 from .ragged cimport Ragged
@@ -30,12 +30,13 @@ cdef int chunks(const Forward *f) noexcept:
 
 
 cdef bint joins(const Forward *f) noexcept:
-    """Whether a step makes its own x W. A short product of many rows costs more to store and to read again than it
-    saves; and where a panel of W and one of R fit the first cache a tile takes both at once (sizes measured with AVX2).
-    A single row has tiles of its own."""
-    cdef Py_ssize_t panels = (f.inputs + f.K) * FR_MAX_VECTORS * f.k.lanes * f.k.itemsize
-    return (f.m.layout.one_order and (f.inputs <= 48 or panels <= 24 << 10) and f.tokens >= 2 * f.steps * f.team
-            and not f.raw and not f.pieces)
+    """Whether a step makes its own x W. Where a panel of W and one of R fit the first cache a tile takes both at once;
+    and a short product of many rows costs more to store and to read again than it saves, unless some of it has to be
+    stored anyway (sizes measured with AVX2). A single row has tiles of its own."""
+    cdef int step = f.m.layout.step, vectors = 3 if step == FR_STEP_GRU else FR_MAX_VECTORS
+    cdef bint fit = (f.inputs + f.K) * vectors * f.k.lanes * f.k.itemsize <= 24 << 10
+    return (step != FR_STEP_GRU_RESET and (fit or f.inputs <= 48 and step != FR_STEP_GRU)
+            and f.tokens >= 2 * f.steps * f.team and not f.raw and not f.pieces)
 
 
 cdef class Job:

@@ -64,7 +64,7 @@ cdef Py_ssize_t forward_chunk(const Forward *f, const Extent *e, Py_ssize_t step
             g = f.g + (f.offset[step] + e.row0) * f.ld_g * item
         if forward_step(f, e, step, g, team, rank, size):
             return -1
-        if not f.keep_g:
+        if not f.keep_g and not f.joined:
             g += rows_at(f, e, step) * f.ld_g * item
         step += 1
     if f.done != NULL and f.plan != BATCH:     # else these are not all rows

@@ -5,8 +5,8 @@ typedef struct {
     _Alignas(64) REAL sum[BAND * FR_MAX_VECTORS * LANES]; /* (rows, width of the panel) */
     M(panel) panel;
     ptrdiff_t first, rows;
-    const REAL *h_in[BAND], *x[BAND], *g[BAND]; /* its rows, and where their gate buffers begin */
-    REAL *c[BAND]; /* where their sums lie */
+    const REAL *h_in[BAND], *x[BAND]; /* its rows */
+    REAL *g[BAND], *c[BAND]; /* where their gate buffers begin, and where their sums lie */
     ptrdiff_t next; /* where the panel begins that is read after this band */
     int near; /* all panels come by themselves (NEAR_BYTES) */
 } M(step_tile);
@@ -21,34 +21,71 @@ INLINE const REAL *M(step_bias)(const fr_forward *s, const M(panel) * panel, REA
     return here;
 }
 
-/* t->sum = b + x W + h_in R, from packed weights. Where a panel of each stays near while the rows pass a tile takes both
- * products at once. */
-INLINE void M(joined_product)(const fr_forward *s, M(step_tile) * t) {
+/* Some units of a row; as many as the compiler knows are one or two moves. */
+INLINE void M(copy_units)(const REAL *from, REAL *to, const ptrdiff_t lanes, const int known) {
+    if (known)
+        memcpy(to, from, lanes * sizeof(REAL));
+    else
+        V(storen)(to, V(loadn)(from, lanes), lanes);
+}
+
+INLINE void M(shift_lanes)(const M(step_tile) * t, ptrdiff_t at, const REAL *last,
+                           const ptrdiff_t lanes, const int known) {
+    const M(panel) *panel = &t->panel;
+    const int end = panel->pieces - 1;
+    for (ptrdiff_t r = 0; r < t->rows; r++) {
+        REAL *c = t->c[r];
+        M(copy_units)(c, t->g[r] + at, lanes, known);
+        for (int v = 0; v < end; v++)
+            M(copy_units)(c + panel->at[v + 1], c + panel->at[v], lanes, known);
+        M(copy_units)(last, c + panel->at[end], lanes, known);
+    }
+}
+
+/* x W gives other groups than h_in R: the first one of t->sum goes into the gate buffer, where it begins at `at`, the
+ * others move there, and a last one starts from `last`. */
+INLINE void M(shift_groups)(const M(step_tile) * t, ptrdiff_t at, const REAL *last) {
+    const ptrdiff_t lanes = t->panel.lanes[0];
+    switch (lanes) {
+    case 1: M(shift_lanes)(t, at, last, 1, 1); break;
+    case 2: M(shift_lanes)(t, at, last, 2, 1); break;
+    case 3: M(shift_lanes)(t, at, last, 3, 1); break;
+    case 4: M(shift_lanes)(t, at, last, 4, 1); break;
+    default: M(shift_lanes)(t, at, last, lanes, 0);
+    }
+}
+
+/* t->sum = b + x W + h_in R, from packed weights; with `last` the first group of x W is that of block `block` - 1, and
+ * stays there. Where a panel of each product stays near while the rows pass a tile takes both at once. */
+INLINE void M(joined_product)(const fr_forward *s, ptrdiff_t block, const REAL *last,
+                              M(step_tile) * t) {
     const M(panel) *panel = &t->panel;
     const REAL *w = (const REAL *)s->w + panel->offset * s->inputs;
     const REAL *r = (const REAL *)s->r + panel->offset * s->k;
+    const REAL *next = t->near ? NULL : (const REAL *)s->r + t->next * s->k;
     const ptrdiff_t bytes = (s->inputs + s->k) * panel->width * (ptrdiff_t)sizeof(REAL);
     const ptrdiff_t tallest = tile_rows[panel->vectors];
     const ptrdiff_t tiles = (t->rows + tallest - 1) / tallest;
+    const ptrdiff_t at = (block - 1) * s->units + panel->unit[0];
     _Alignas(64) REAL here[FR_MAX_VECTORS * LANES];
-    const REAL *bias = M(step_bias)(s, panel, here);
-    if (t->near && bytes <= PANEL_BYTES) {
+    const REAL *bias = M(step_bias)(s, panel, here), *init[BAND];
+    if (last) last += panel->unit[0];
+    if (t->near && bytes <= PANEL_BYTES && (!last || panel->full)) {
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = M(tile_start)(t->rows, tiles, i);
             const ptrdiff_t rows = M(tile_start)(t->rows, tiles, i + 1) - row;
-            M(joined_tiles)
-            [panel->
-                vectors][rows](s->inputs, t->x + row, w, s->k, t->h_in + row, r, bias, t->c[row]);
+            const M(joined_tile) tile = M(joined_tiles)[panel->vectors][rows];
+            tile(s->inputs, t->x + row, w, s->k, t->h_in + row, r, bias, last ? t->g + row : NULL,
+                 at, last, t->c[row]);
         }
         return;
     }
-    const REAL *init[BAND];
     for (ptrdiff_t i = 0; i < t->rows; i++) init[i] = bias;
     M(tiles_packed)(panel, t->rows, s->inputs, t->x, w, NULL, init, M(vector_at), t->c,
                     M(vector_at));
-    M(tiles_packed)(panel, t->rows, s->k, t->h_in, r,
-                    t->near ? NULL : (const REAL *)s->r + t->next * s->k, (const REAL *const *)t->c,
-                    M(vector_at), t->c, M(vector_at));
+    if (last) M(shift_groups)(t, at, last);
+    M(tiles_packed)(panel, t->rows, s->k, t->h_in, r, next, (const REAL *const *)t->c, M(vector_at),
+                    t->c, M(vector_at));
 }
 
 /* A single row and unpacked weights: the sums of all panels, in the gate buffer, where the chains start from x W + b or from
@@ -92,7 +129,7 @@ INLINE void M(raw_row_sums)(const fr_forward *s, ptrdiff_t block, M(step_tile) *
 INLINE void M(set_rows)(const fr_forward *s, M(step_tile) * t) {
     for (ptrdiff_t r = 0; r < t->rows; r++) {
         t->h_in[r] = (const REAL *)s->h_in + (t->first + r) * s->ld_h_in;
-        t->g[r] = (const REAL *)s->g + (t->first + r) * s->ld_g;
+        t->g[r] = (REAL *)s->g + (t->first + r) * s->ld_g;
         t->c[r] = t->sum + r * t->panel.width;
         if (s->x) t->x[r] = (const REAL *)s->x + s->token[t->first + r] * s->ld_x;
     }
@@ -107,7 +144,7 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
     const int pieces =
         groups > 1 ? (int)(groups * UNIT_VECTORS(groups)) : panel->pieces; /* a constant */
     if (s->x) {
-        M(joined_product)(s, t);
+        M(joined_product)(s, block, last, t);
         return;
     }
     for (int v = 0; v < pieces; v++)
@@ -125,7 +162,7 @@ INLINE void M(step_product)(const fr_forward *s, ptrdiff_t block, const REAL *la
                 V(store)(t->c[r] + v * LANES, V(load)(t->g[r] + at_g[v]));
             V(store)(t->c[r] + (pieces - 1) * LANES, V(load)(last_at));
         }
-    const REAL *const *init = direct ? t->g : (const REAL *const *)t->c;
+    const REAL *const *init = (const REAL *const *)(direct ? t->g : t->c);
     const ptrdiff_t *const from = direct ? at_g : M(vector_at);
     if (s->r_row)
         M(tiles_raw)(panel, t->rows, s->k, t->h_in, s->r, s->r_row, s->r_start, init, from, t->c,
@@ -145,14 +182,6 @@ typedef struct {
     _Alignas(64) REAL prev[BAND / 2 * LANES], c[BAND / 2 * LANES], h[BAND / 2 * LANES];
     REAL g[BAND / 2 * FR_MAX_GROUPS * LANES], peephole[3 * LANES];
 } M(folded);
-
-/* Some units of a row; as many as the compiler knows are one or two moves. */
-INLINE void M(copy_units)(const REAL *from, REAL *to, const ptrdiff_t lanes, const int known) {
-    if (known)
-        memcpy(to, from, lanes * sizeof(REAL));
-    else
-        V(storen)(to, V(loadn)(from, lanes), lanes);
-}
 
 INLINE void M(fold_lanes)(ptrdiff_t rows, const ptrdiff_t lanes, const int known, const REAL *from,
                           ptrdiff_t ld, REAL *to, ptrdiff_t ld_to) {

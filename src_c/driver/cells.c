@@ -5,7 +5,7 @@
 
 static void rnn_case(const shape *s) {
     step a = step_begin(s, "rnn", 1);
-    step_give_input(s, &a);
+    step_give_input(s, &a, 1);
     const matrix r = step_weights(s, 1);
     for (ptrdiff_t i = 0; i < s->rows; i++)
         for (ptrdiff_t u = 0; u < s->units; u++) {
@@ -21,7 +21,7 @@ static void rnn_case(const shape *s) {
 
 static void lstm_case(const shape *s) {
     step a = step_begin(s, "lstm", FR_LSTM_BLOCKS);
-    step_give_input(s, &a);
+    step_give_input(s, &a, FR_LSTM_BLOCKS);
     const matrix r = step_weights(s, FR_LSTM_BLOCKS);
     const double clip = a.forward.clip;
     for (ptrdiff_t row = 0; row < s->rows; row++)

@@ -18,14 +18,14 @@ static double mix(const shape *s, step *a, ptrdiff_t row, ptrdiff_t u, double gz
 void check_gru(const shape *s) {
     step a = step_begin(s, "gru", FR_GRU_BLOCKS);
     const matrix r = step_weights(s, 3);
+    step_give_input(s, &a, 3);
     for (ptrdiff_t i = 0; i < s->rows; i++)
         for (ptrdiff_t u = 0; u < s->units; u++) {
             const double gz = step_gate_sum(s, &a, r, i, FR_GRU_Z, 0, u),
                          gr = step_gate_sum(s, &a, r, i, FR_GRU_R, 1, u);
             const double q = get(a.bias_q, u) + step_times_r(s, a.h_in, s->inner + 1, r, i, 2, u),
                          rr = activation(s->rec, gr);
-            const double dgh =
-                mix(s, &a, i, u, gz, get(a.g, step_gate(&a, s, i, FR_GRU_H, u)) + rr * q);
+            const double dgh = mix(s, &a, i, u, gz, step_input(s, &a, i, FR_GRU_H, u) + rr * q);
             step_want_gate(s, &a, i, FR_GRU_R, u, dgh * q * activation_slope(s->rec, gr));
             step_want_gate(s, &a, i, FR_GRU_Q, u, dgh * rr);
         }
@@ -63,7 +63,7 @@ void check_gru_before(const shape *s) {
             const double gz = step_gate_sum(s, &a, r_zr, i, FR_GRU_Z, 0, u);
             const double gr = step_gate_sum(s, &a, r_zr, i, FR_GRU_R, 1, u);
             const double candidate = step_times_r(s, inputs, s->units, r_h, i, 0, u);
-            mix(s, &a, i, u, gz, get(a.g, step_gate(&a, s, i, FR_GRU_H, u)) + candidate);
+            mix(s, &a, i, u, gz, step_input(s, &a, i, FR_GRU_H, u) + candidate);
             const double slope = activation_slope(s->rec, gr),
                          h_in = get(a.h_in, i * (s->inner + 1) + u);
             step_want_gate(s, &a, i, FR_GRU_R, u, get(drh, place) * h_in * slope);

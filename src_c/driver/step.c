@@ -87,11 +87,11 @@ step step_begin(const shape *s, const char *cell, ptrdiff_t blocks) {
     return a;
 }
 
-void step_give_input(const shape *s, step *a) {
+void step_give_input(const shape *s, step *a, ptrdiff_t groups) {
     if (!s->inputs) return;
-    const ptrdiff_t ld = s->inputs + 1, columns = a->blocks * s->units;
+    const ptrdiff_t ld = s->inputs + 1, columns = groups * s->units;
     fr_forward *f = &a->forward;
-    a->w = matrix_make(s->k, s->inputs, a->blocks, s->units, 0);
+    a->w = matrix_make(s->k, s->inputs, groups, s->units, 0);
     for (ptrdiff_t i = 0; i < a->w.values->n; i++)
         set(a->w.values, i, get(a->w.values, i) / (2 * sqrt((double)s->inputs)));
     a->x = check_random(s->k, "x", 2 * s->rows * ld);
@@ -100,7 +100,7 @@ void step_give_input(const shape *s, step *a) {
     f->ld_x = ld;
     f->inputs = s->inputs;
     f->token = a->token;
-    f->w = matrix_pack(s->k, a->w, s->inputs, a->blocks, s->units)->data;
+    f->w = matrix_pack(s->k, a->w, s->inputs, groups, s->units)->data;
     if (a->bias->n) f->bias = a->bias->data;
 }
 
@@ -118,15 +118,19 @@ double step_times_r(const shape *s, const array *left, ptrdiff_t ld, matrix r, p
     return sum;
 }
 
+/* x W + b, from the gate buffer or made. */
+double step_input(const shape *s, const step *a, ptrdiff_t row, ptrdiff_t block, ptrdiff_t u) {
+    if (!a->x) return get(a->g, step_gate(a, s, row, block, u));
+    double input = a->bias->n ? get(a->bias, block * s->units + u) : 0;
+    for (ptrdiff_t j = 0; j < s->inputs; j++)
+        input += get(a->x, a->token[row] * a->forward.ld_x + j) * matrix_at(a->w, j, block, u);
+    return input;
+}
+
 double step_gate_sum(const shape *s, const step *a, matrix r, ptrdiff_t row, ptrdiff_t block,
                      ptrdiff_t group, ptrdiff_t u) {
-    double input = get(a->g, step_gate(a, s, row, block, u));
-    if (a->x) {
-        input = a->bias->n ? get(a->bias, block * s->units + u) : 0;
-        for (ptrdiff_t j = 0; j < s->inputs; j++)
-            input += get(a->x, a->token[row] * a->forward.ld_x + j) * matrix_at(a->w, j, block, u);
-    }
-    return input + step_times_r(s, a->h_in, s->inner + 1, r, row, group, u);
+    return step_input(s, a, row, block, u) +
+           step_times_r(s, a->h_in, s->inner + 1, r, row, group, u);
 }
 
 void step_want_h(const shape *s, step *a, ptrdiff_t row, ptrdiff_t u, double h) {

@@ -23,7 +23,8 @@ typedef struct {
 } step;
 
 /* The input x and its weights, for a cell whose groups are the blocks of the gate buffer. */
-void step_give_input(const shape *s, step *a);
+void step_give_input(const shape *s, step *a, ptrdiff_t groups);
+double step_input(const shape *s, const step *a, ptrdiff_t row, ptrdiff_t block, ptrdiff_t u);
 /* R of a spectral radius near 1: the sums of a step stay where the activations are curved. */
 matrix step_weights(const shape *s, ptrdiff_t groups);
 /* Arrays and arguments that all cells share. */
