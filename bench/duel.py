@@ -131,6 +131,8 @@ def means(rows):
     for (cell, mode), group in groups.items():
         ratios = [best_ratio(row) for row in group if best_ratio(row)]
         limits = [most(row) for row in group if best_ratio(row)]
+        if not ratios:  # no peer that trains
+            continue
         fields = [
             cell,
             mode,

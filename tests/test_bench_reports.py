@@ -127,6 +127,13 @@ def test_the_duel_table_counts_against_the_best_peer():
     assert "Geometric" not in duel.table([duel_row(fastrnn=0.02)])
 
 
+def test_means_of_peers_that_do_not_train():
+    training = duel_row(fastrnn=0.02) | {"mode": "train"}
+    text = duel.table([duel_row(fastrnn=0.02, onnxruntime=0.04), training])
+    means = text.split("Geometric means")[1]
+    assert "infer" in means and "train" not in means and "train" in text
+
+
 def test_the_duel_table_shows_the_share_of_what_a_product_can_reach():
     row = duel_row(fastrnn=0.02)
     assert "of 80" not in duel.table([row]), "older files have no such rates"
