@@ -130,7 +130,7 @@ def _scatter_bias(cell, sums, db, accumulate):
         if accumulate:
             row += sums[order]
         else:
-            row[...] = sums[order]
+            sums.take(order, axis=0, out=row, mode="clip")  # the default copies twice
 
 
 def _kind(value):

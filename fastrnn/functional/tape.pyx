@@ -150,10 +150,10 @@ def _given(who, name, array, shape, dtype, accumulate):
     return array
 
 
-def _targets(tape, wanted, into, accumulate, reads):
+def _targets(tape, shapes, names, into, accumulate, reads):
     """{name: list of _Target}; arrays that backward reads or that overlap are never written before they are read."""
-    shapes, who, targets, seen = tape.shapes(), tape.who, {}, []
-    for name in wanted:
+    who, targets, seen = tape.who, {}, []
+    for name in names:
         given = _given(who, name, into.get(name), shapes[name], tape.dtype, accumulate)
         for array in given:
             if array is not None and any(np.may_share_memory(array, other) for other in seen):
@@ -168,6 +168,13 @@ def _targets(tape, wanted, into, accumulate, reads):
             _Target(a, s, tape.dtype, accumulate, reads) for a, s in zip(given, each, strict=True)
         ]
     return targets
+
+
+def _arrays(name, shapes, dtype):
+    """Room for one gradient."""
+    if name == "initial_state":
+        return tuple([np.empty(shape, dtype) for shape in shapes[name]])
+    return np.empty(shapes[name], dtype)
 
 
 def fill(Tape tape not None, dy, dstate, dict out, bint accumulate=False):
@@ -224,15 +231,16 @@ def backward(tape, dy=None, dstate=None, *, wrt=None, into=None, accumulate=Fals
             )
     dy = tape.check_dy(dy)
     dstate = tape.check_dstate(dstate)
-    reads = [a for a in (dy, *(dstate or ()), *tape.reads()) if isinstance(a, np.ndarray)]
-    targets = _targets(tape, wanted, into, accumulate, reads)
+    targets = {}
+    if into or accumulate:
+        reads = [a for a in (dy, *(dstate or ()), *tape.reads()) if isinstance(a, np.ndarray)]
+        targets = _targets(tape, shapes, wanted if accumulate else list(into), into, accumulate, reads)
+    out = {name: _arrays(name, shapes, tape.dtype) for name in wanted if name not in targets}
+    for name, each in targets.items():
+        out[name] = tuple([t.work for t in each]) if name == "initial_state" else each[0].work
     tape.claim()
-    out = {name: [t.work for t in each] for name, each in targets.items()}
-    tape.run(
-        dy,
-        dstate,
-        {n: works if n == "initial_state" else works[0] for n, works in out.items()},
-        accumulate,
-    )
-    done = {name: tuple(t.finish() for t in each) for name, each in targets.items()}
-    return Gradients(**{n: a if n == "initial_state" else a[0] for n, a in done.items()})
+    tape.run(dy, dstate, out, accumulate)
+    for name, each in targets.items():
+        done = tuple([t.finish() for t in each])
+        out[name] = done if name == "initial_state" else done[0]
+    return Gradients(**out)
