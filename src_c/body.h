@@ -62,6 +62,7 @@ const fr_kernels CAT3(fr_, TARGET_NAME, CAT(_, REAL_BITS)) = {
     .pack = M(pack),
     .product = M(product),
     .outer_units = OUTER_VECTORS * LANES,
+    .joined_bytes = JOINED_BYTES,
     .pack_right = M(pack_right),
     .outer = M(outer),
     .dot_columns = M(dot_columns),

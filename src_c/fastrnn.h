@@ -167,6 +167,7 @@ typedef struct {
     int lanes; /* elements of a vector */
     int unit_vectors[FR_MAX_GROUPS + 1]; /* by groups: vectors of units in a panel */
     int outer_units; /* columns of a panel of pack_right */
+    int joined_bytes; /* up to so many of a panel of W and one of R a step's tile takes both */
 
     /* dst: packed (k, groups, n). Fills rows k0 <= k < k1 of the panels panel0 <= p < panel1 from
      * src[(k - k0) * row + start[group] + j * col]. */

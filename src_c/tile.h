@@ -57,10 +57,12 @@
  * first cache; of panels while rows pass, in the second, with as much again of those that come next. */
 #ifdef __AVX512F__ /* the newer of such CPUs have 48 KiB and 2 MiB, others 32 KiB and 1 MiB; else 32 and 256 */
 #define PANEL_BYTES (32 * 1024)
+#define JOINED_BYTES (44 * 1024) /* of a panel of W and one of R that a tile takes both */
 #define ROW_BYTES (4 * 1024)
 #define LOT_BYTES (512 * 1024)
 #else
 #define PANEL_BYTES (24 * 1024)
+#define JOINED_BYTES PANEL_BYTES
 #define ROW_BYTES (2 * 1024)
 #define LOT_BYTES (128 * 1024)
 #endif

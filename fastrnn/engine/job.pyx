@@ -32,9 +32,9 @@ cdef int chunks(const Forward *f) noexcept:
 cdef bint joins(const Forward *f) noexcept:
     """Whether a step makes its own x W. Where a panel of W and one of R fit the first cache a tile takes both at once;
     and a short product of many rows costs more to store and to read again than it saves, unless some of it has to be
-    stored anyway (sizes measured with AVX2). A single row has tiles of its own."""
+    stored anyway (48 measured with AVX2). A single row has tiles of its own."""
     cdef int step = f.m.layout.step, vectors = 3 if step == FR_STEP_GRU else FR_MAX_VECTORS
-    cdef bint fit = (f.inputs + f.K) * vectors * f.k.lanes * f.k.itemsize <= 24 << 10
+    cdef bint fit = (f.inputs + f.K) * vectors * f.k.lanes * f.k.itemsize <= f.k.joined_bytes
     return (step != FR_STEP_GRU_RESET and (fit or f.inputs <= 48 and step != FR_STEP_GRU)
             and f.tokens >= 2 * f.steps * f.team and not f.raw and not f.pieces)
 

@@ -118,6 +118,7 @@ cdef extern from "fastrnn.h" nogil:
         int lanes
         int unit_vectors[5]
         int outer_units
+        int joined_bytes
         void (*pack)(void *dst, Py_ssize_t k, Py_ssize_t k0, Py_ssize_t k1, Py_ssize_t groups, Py_ssize_t n,
                      const void *src, Py_ssize_t row, Py_ssize_t col, const Py_ssize_t *start, Py_ssize_t panel0,
                      Py_ssize_t panel1) noexcept nogil

@@ -70,7 +70,7 @@ INLINE void M(joined_product)(const fr_forward *s, ptrdiff_t block, const REAL *
     _Alignas(64) REAL here[FR_MAX_VECTORS * LANES];
     const REAL *bias = M(step_bias)(s, panel, here), *init[BAND];
     if (last) last += panel->unit[0];
-    if (t->near && bytes <= PANEL_BYTES && (!last || panel->full)) {
+    if (t->near && bytes <= JOINED_BYTES && (!last || panel->full)) {
         for (ptrdiff_t i = 0; i < tiles; i++) {
             const ptrdiff_t row = M(tile_start)(t->rows, tiles, i);
             const ptrdiff_t rows = M(tile_start)(t->rows, tiles, i + 1) - row;
